@@ -1,0 +1,107 @@
+"""Engine: what answers conversations; the table of engines; how one is opened.
+
+An engine is one module and one row of ENGINES. Nothing here imports a heavy library: the module
+of an engine is imported when it is opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from chatapp import hub
+from chatapp.errors import LoadError
+from chatapp.events import Event, Progress
+from chatapp.hub import ModelFiles
+from chatapp.messages import Message
+from chatapp.settings import GenerationSettings
+from chatapp.texts import Sentence
+
+OnProgress = Callable[[Progress], None]
+
+ENGINES: Mapping[str, str] = {
+    "llamacpp": "chatapp.engines.llamacpp",
+    "transformers": "chatapp.engines.transformers",
+    "scripted": "chatapp.engines.scripted",
+}
+"""Name -> module with `load(files, options, on_progress) -> Engine`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Which model to open, and how; the flags of the same names."""
+
+    checkpoint_path: str | None = None
+    engine: str = "auto"
+    gpus: str = "auto"
+    cpu_only: bool = False
+    dtype: str = "auto"
+
+
+class Engine(Protocol):
+    """A loaded model that answers.
+
+    `stream` may be called from any thread and for several conversations at once; setting its
+    `cancel` ends that one stream within one token (one prompt chunk while reading) with
+    `Finished("stopped")`, and so does closing the iterator, without the event. It yields
+    something at least every 100 ms and raises GenerationError when the model fails.
+    """
+
+    name: str
+    """The engine's row in ENGINES."""
+    model: str
+    """The model's name, for titles."""
+    defaults: GenerationSettings
+    """What the model recommends (its generation_config); neutral values where it is silent."""
+    context_length: int | None
+    """Tokens of prompt and answer together; None: unknown, nothing is left out."""
+    supports: frozenset[str]
+    """The settings it honours."""
+    notices: Sequence[Sentence]
+    """What a person should know about this model before chatting."""
+
+    def details(self) -> Mapping[str, str]:
+        """What `:info` adds: device, dtype, memory, ... as they are now."""
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """The length of the prompt for these messages in tokens, template and all."""
+
+    def stream(
+        self, messages: Sequence[Message], settings: GenerationSettings, cancel: threading.Event
+    ) -> Iterator[Event]:
+        """Answer the messages; `settings.seed` is this very answer's seed."""
+
+    def close(self) -> None:
+        """End all streams and free the model."""
+
+
+class _EngineModule(Protocol):
+    def load(self, files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> Engine: ...
+
+
+def open_engine(options: ModelOptions, on_progress: OnProgress = lambda progress: None) -> Engine:
+    """Find the model's files and load them with the engine asked for. Raises LoadError."""
+    if options.engine == "scripted":
+        files = hub.SCRIPTED
+    else:
+        files = hub.find(options.checkpoint_path, on_progress)
+    name = choose_engine(files) if options.engine == "auto" else options.engine
+    module = cast("_EngineModule", importlib.import_module(ENGINES[name]))
+    return module.load(files, options, on_progress)
+
+
+def choose_engine(files: ModelFiles) -> str:
+    """llama.cpp for a GGUF file where xllamacpp is installed, else transformers."""
+    if files.is_gguf and importlib.util.find_spec("xllamacpp"):
+        return "llamacpp"
+    return "transformers"
+
+
+def require(package: str, *, engine: str, install: str) -> None:
+    """Raises LoadError naming the pip command when a package an engine stands on is missing."""
+    if importlib.util.find_spec(package) is None:
+        raise LoadError("package-missing", package=package, engine=engine, command=install)

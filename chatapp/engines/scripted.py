@@ -1,0 +1,132 @@
+"""An engine that says what it is told: for tests, demos and screenshots. It needs no model.
+
+Unscripted, it answers with words drawn by the answer's seed, so that seeds, lengths and stops
+show as they do with a model.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from chatapp.engines import ModelOptions, OnProgress
+from chatapp.engines.line import HEARTBEAT, Line
+from chatapp.events import (
+    Event,
+    Finished,
+    Progress,
+    Reason,
+    ReasoningDelta,
+    TextDelta,
+    Timings,
+    Usage,
+)
+from chatapp.hub import ModelFiles
+from chatapp.messages import Message
+from chatapp.settings import SETTING_NAMES, GenerationSettings
+from chatapp.texts import Sentence
+
+WORDS = tuple("the model streams its answer word by word and each of them has a place".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One answer: its pieces (a `str` counts as one token), the pace, and how it fails, if so."""
+
+    pieces: Sequence[str | ReasoningDelta]
+    seconds_per_token: float = 0.0
+    seconds_reading: float = 0.0
+    error: BaseException | None = None
+    """Raised after the last piece instead of finishing."""
+
+
+class ScriptedEngine:
+    """Says the scripts in turn, then makes words up."""
+
+    name = "scripted"
+    model = "scripted"
+    supports = frozenset(SETTING_NAMES)
+    notices: Sequence[Sentence] = ()
+
+    def __init__(
+        self,
+        scripts: Iterable[Script] = (),
+        *,
+        context_length: int | None = 4096,
+        places: int = 1,
+        seconds_per_token: float = 0.0,
+    ) -> None:
+        self.defaults = GenerationSettings(max_new_tokens=256)
+        self.context_length = context_length
+        self.prompts: list[list[Message]] = []
+        """What it was sent, for tests to look at."""
+        self.tokens = 0
+        """How many tokens it has said in all, for tests of stopping."""
+        self._scripts = list(scripts)
+        self._seconds_per_token = seconds_per_token
+        self._line = Line(places)
+
+    def details(self) -> Mapping[str, str]:
+        return {"device": "none", "dtype": "none"}
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Words of all messages, and one more each, as a template would add."""
+        return sum(len(message.content.split()) + 1 for message in messages)
+
+    def stream(
+        self, messages: Sequence[Message], settings: GenerationSettings, cancel: threading.Event
+    ) -> Iterator[Event]:
+        begin = time.monotonic()
+        first: float | None = None
+        said = 0
+        reason: Reason = "stop"
+        self.prompts.append(list(messages))
+        prompt_tokens = self.count_tokens(messages)
+        with self._line.join(cancel) as waiting:
+            yield from waiting
+            script = self._scripts.pop(0) if self._scripts else self._improvise(settings)
+            reading = Progress("reading", prompt_tokens, prompt_tokens)
+            yield from _pause(script.seconds_reading, cancel, reading)
+            for piece in script.pieces:
+                writing = Progress("writing", said, settings.max_new_tokens)
+                yield from _pause(script.seconds_per_token, cancel, writing)
+                if cancel.is_set() or said == settings.max_new_tokens:
+                    reason = "stopped" if cancel.is_set() else "length"
+                    break
+                if any(stop in str(piece) for stop in settings.stop):
+                    break
+                if first is None:
+                    first = time.monotonic() - begin
+                said += 1
+                self.tokens += 1
+                yield TextDelta(piece) if isinstance(piece, str) else piece
+            else:
+                if script.error is not None:
+                    raise script.error
+            if cancel.is_set():
+                reason = "stopped"
+            timings = Timings(first, time.monotonic() - begin)
+            yield Finished(reason, Usage(prompt_tokens, said), timings, settings.seed)
+
+    def close(self) -> None:
+        self._scripts.clear()
+
+    def _improvise(self, settings: GenerationSettings) -> Script:
+        source = random.Random(0 if settings.greedy else settings.seed)
+        words = source.choices(WORDS, k=source.randint(12, 40))
+        return Script([word + " " for word in words], self._seconds_per_token)
+
+
+def _pause(seconds: float, cancel: threading.Event, progress: Progress) -> Iterator[Progress]:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not cancel.wait(min(left, HEARTBEAT)):
+        yield progress
+
+
+def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> ScriptedEngine:
+    """Nothing to load; says slowly enough to be watched."""
+    on_progress(Progress("loading", 1, 1))
+    return ScriptedEngine(seconds_per_token=0.03)

@@ -1,0 +1,234 @@
+"""The command-line flags both faces share, and each face's own. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chatapp import __version__
+from chatapp.engines import ENGINES, ModelOptions
+from chatapp.errors import SettingError
+from chatapp.settings import SETTING_NAMES, GenerationSettings
+from chatapp.texts import LANGUAGES, Language, Texts, preferred_language
+
+Face = Literal["chat", "web"]
+
+DEFAULT_SYSTEM = "You are a helpful assistant."
+DEFAULT_PORT = 18003
+DTYPES = ("auto", "float32", "float16", "bfloat16")
+SHORT_FLAGS = {"seed": "-s"}
+
+EXAMPLES: Mapping[Face, Sequence[str]] = {
+    "chat": (
+        "python cli_demo.py",
+        "python cli_demo.py -c ~/models/Qwen2.5-1.5B-Instruct --temperature 0.3",
+        "git diff | python cli_demo.py -c ~/models/Qwen2.5-7B-Q4_K_M.gguf --system 'Review this.'",
+    ),
+    "web": (
+        "python web_demo.py --inbrowser",
+        "python web_demo.py -c ~/models/Qwen2.5-1.5B-Instruct --server-port 8080",
+        "python web_demo.py --server-name 0.0.0.0 --auth me:secret",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the flags say. The last group belongs to one face each."""
+
+    model: ModelOptions
+    changes: Mapping[str, str]
+    """Settings given as flags: name -> text, checked by type and limits."""
+    system: str
+    language: Language
+
+    prompt: str | None = None
+
+    share: bool = False
+    inbrowser: bool = False
+    server_port: int | None = None
+    """None: DEFAULT_PORT, or the next free one."""
+    server_name: str = "127.0.0.1"
+    auth: tuple[str, str] | None = None
+
+
+def parse(arguments: Sequence[str], face: Face) -> Options:
+    """The options of one face. Leaves with a message and exit code 2 when a flag is wrong."""
+    texts = Texts(_language_asked(arguments))
+    parser = build_parser(face, texts)
+    found = parser.parse_args(arguments)
+    changes = {
+        name: getattr(found, name) for name in SETTING_NAMES if getattr(found, name) is not None
+    }
+    try:
+        GenerationSettings().changed(changes)
+    except SettingError as error:
+        parser.error(texts(error.sentence))
+    shared = {
+        "model": ModelOptions(
+            checkpoint_path=found.checkpoint_path,
+            engine=found.engine,
+            gpus=found.gpus,
+            cpu_only=found.cpu_only,
+            dtype=found.dtype,
+        ),
+        "changes": changes,
+        "system": found.system,
+        "language": texts.language,
+    }
+    if face == "chat":
+        return Options(**shared, prompt=found.prompt)
+    auth = found.auth.partition(":") if found.auth is not None else None
+    if auth is not None and not (auth[0] and auth[2]):
+        parser.error(texts("flag-auth-shape"))
+    return Options(
+        **shared,
+        share=found.share,
+        inbrowser=found.inbrowser,
+        server_port=found.server_port,
+        server_name=found.server_name,
+        auth=(auth[0], auth[2]) if auth is not None else None,
+    )
+
+
+def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
+    """The parser of one face; every flag is declared here, in groups."""
+    parser = argparse.ArgumentParser(
+        prog=_program(face),
+        description=texts(f"about-{face}"),
+        epilog=texts("examples") + "\n" + "\n".join(f"  {line}" for line in EXAMPLES[face]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+    def said(name: str, english: str) -> str:
+        return texts.describe(f"flag.{name}", english).replace("%", "%%")
+
+    model = parser.add_argument_group(texts("group-model"))
+    model.add_argument(
+        "-c",
+        "--checkpoint-path",
+        metavar="MODEL",
+        help=said("checkpoint_path", "a folder, a .gguf file, a hub's name; without: a demo model"),
+    )
+    model.add_argument(
+        "--engine",
+        choices=("auto", *ENGINES),
+        default="auto",
+        help=said("engine", "what runs the model; auto: llama.cpp for .gguf, else transformers"),
+    )
+    model.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="auto",
+        help=said("dtype", "number format of the weights; auto: what the device is good at"),
+    )
+    model.add_argument(
+        "-g",
+        "--gpus",
+        metavar="auto|N",
+        default="auto",
+        type=_gpu,
+        help=said("gpus", "which GPU to use, by number; auto: any there is, else the CPU"),
+    )
+    model.add_argument("--cpu-only", action="store_true", help=said("cpu_only", "do not use a GPU"))
+
+    chat = parser.add_argument_group(texts("group-chat"))
+    chat.add_argument(
+        "--system",
+        metavar="TEXT",
+        default=DEFAULT_SYSTEM,
+        help=said("system", f'the system prompt ("{DEFAULT_SYSTEM}"); "" for none'),
+    )
+    chat.add_argument(
+        "--lang", choices=LANGUAGES, help=said("lang", "language of the messages; the locale's")
+    )
+
+    if face == "chat":
+        chat.add_argument(
+            "-p",
+            "--prompt",
+            metavar="TEXT",
+            help=said("prompt", "answer this on standard output, then exit; so does piped text"),
+        )
+    else:
+        _add_page_flags(parser, texts)
+
+    settings = parser.add_argument_group(texts("group-settings"), texts("group-settings-about"))
+    for name, declared in GenerationSettings.model_fields.items():
+        settings.add_argument(
+            *([SHORT_FLAGS[name]] if name in SHORT_FLAGS else []),
+            "--" + name.replace("_", "-"),
+            dest=name,
+            metavar="X",
+            help=texts.describe(f"setting.{name}", declared.description or "").replace("%", "%%"),
+        )
+    parser.add_argument("--version", action="version", version=f"chatapp {__version__}")
+    return parser
+
+
+def _add_page_flags(parser: argparse.ArgumentParser, texts: Texts) -> None:
+    page = parser.add_argument_group(texts("group-page"))
+
+    def said(name: str, english: str) -> str:
+        return texts.describe(f"flag.{name}", english)
+
+    page.add_argument(
+        "--server-port",
+        type=_port,
+        metavar="PORT",
+        help=said("server_port", f"where the page is; without: {DEFAULT_PORT} or the next free"),
+    )
+    page.add_argument(
+        "--server-name",
+        default="127.0.0.1",
+        metavar="NAME",
+        help=said("server_name", "the interface to listen on (127.0.0.1: this machine only)"),
+    )
+    page.add_argument(
+        "--inbrowser", action="store_true", help=said("inbrowser", "open the page in the browser")
+    )
+    page.add_argument(
+        "--share",
+        action="store_true",
+        help=said("share", "make a public link (through Gradio's servers), behind a password"),
+    )
+    page.add_argument(
+        "--auth",
+        metavar="NAME:PASSWORD",
+        default=os.environ.get("CHATAPP_AUTH"),
+        help=said("auth", "who may use the page; better in CHATAPP_AUTH, where ps does not see it"),
+    )
+
+
+def _language_asked(arguments: Sequence[str]) -> Language:
+    """The language for the help itself, known before the flags are parsed."""
+    early = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    early.add_argument("--lang", choices=LANGUAGES)
+    try:
+        asked: Language | None = early.parse_known_args(arguments)[0].lang
+    except argparse.ArgumentError:
+        asked = None
+    return asked or preferred_language()
+
+
+def _program(face: Face) -> str:
+    """The command as the person typed it."""
+    name = os.path.basename(sys.argv[0])
+    return f"chatapp {face}" if name in ("chatapp", "__main__.py") else name
+
+
+def _gpu(text: str) -> str:
+    if text != "auto" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: auto, or the number of a GPU (0, 1, ...)")
+    return text
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r}: a port is a number from 1 to 65535")
+    return int(text)

@@ -1,0 +1,70 @@
+"""English: the reference catalogue."""
+
+SENTENCES = {
+    # --- flags and help
+    "about-chat": "Chat with an open-weight language model in the terminal.",
+    "about-web": "Chat with an open-weight language model in the browser.",
+    "examples": "examples:",
+    "group-model": "model",
+    "group-chat": "conversation",
+    "group-page": "page",
+    "group-settings": "settings of an answer",
+    "group-settings-about": "Without a flag, the model's own recommendation counts.",
+    "flag-auth-shape": "--auth takes NAME:PASSWORD, both not empty.",
+    # --- models
+    "model-not-found": "There is no file or folder {name}, and it is no hub's ORGANISATION/NAME: "
+    "check -c/--checkpoint-path.",
+    "model-not-a-model": "{path} holds no model: -c takes a folder with a config.json, "
+    "or a .gguf file.",
+    "model-several-files": "{path} holds several models: give -c one of {names}.",
+    "model-not-downloaded": "{name} could not be downloaded ({reasons}). Check the name and the "
+    "network, or give -c the path of a local copy.",
+    "demo-missing": "The demo model is not installed. Install it with: {command} "
+    "- or name a model with -c.",
+    "package-missing": "The engine {engine} needs the package {package}. "
+    "Install it with: {command}",
+    "model-broken": "{name} could not be loaded: {cause}. Check the files in {path}, "
+    "or download them again.",
+    "gpu-missing": "There is no GPU {asked} here; there are: {known}. Leave -g out to let chatapp "
+    "choose, or use --cpu-only.",
+    "gpu-none": "no GPU at all",
+    "notice-demo": "This is the demo model {name}: small, quick and often wrong. "
+    "Name a real one with -c MODEL (a folder, a .gguf file, a hub's name).",
+    "notice-no-template": "This model brings no chat template: ChatML is used. "
+    "It may be a base model, which continues texts rather than answers.",
+    "notice-no-system": "This model's template refuses a system message: the system prompt is "
+    "put before the first question.",
+    # --- settings
+    "setting-unknown": "There is no setting {name}. There are: {known}.",
+    "setting-unknown-close": "There is no setting {name}; did you mean {meant}?",
+    "setting-unsupported": "The engine {engine} does not have {name}. It has: {known}.",
+    "setting-bad-value": "{name}={value} does not work: {name} takes {expected}.",
+    "setting-not-assigned": "{text} is not of the form key=value.",
+    "expected-switch": "true or false",
+    "expected-texts": 'a text, or a list such as ["a", "b"] of up to 16',
+    "expected-whole": "a whole number from {low} to {high}",
+    "expected-number": "a number from {low} to {high}",
+    # --- answering
+    "context-overflow": "This message is too long: {tokens} tokens with the system prompt, and the "
+    "model's context holds {context}. Shorten the message or the system prompt.",
+    "line-full": "{waiting} requests are waiting for the model already. Try again in a moment.",
+    "out-of-memory": "The model ran out of memory. Shorten the conversation, or lower "
+    "max_new_tokens, and ask again.",
+    "generation-failed": "The model failed: {cause}. What it said so far is kept; ask again.",
+    "engine-closed": "The model was closed while it answered. Start the program again.",
+    "turns-left-out": "The conversation no longer fits into the model's context: left out of the "
+    "prompt, oldest turns: {count}. They stay in the conversation.",
+    "progress-downloading": "downloading",
+    "progress-loading": "loading the model",
+    "progress-converting": "converting the weights (once)",
+    "progress-queued": "waiting: place {done} in line",
+    "progress-reading": "reading",
+    "progress-writing": "writing",
+    "stats": "{completion} tokens",
+    "stats-speed": "{speed:.1f} tokens/s",
+    "stats-first": "first after {seconds:.2f} s",
+    "stats-context": "context {used}/{context}",
+    "stats-seed": "seed {seed}",
+    "stats-stopped": "stopped",
+    "stats-length": "cut at max_new_tokens",
+}

@@ -1,0 +1,3 @@
+"""中文。"""
+
+SENTENCES: dict[str, str] = {}
