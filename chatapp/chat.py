@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 from chatapp.engines import Engine
 from chatapp.errors import ContextOverflow
-from chatapp.events import ChatEvent, Finished, ReasoningDelta, TextDelta, TurnsLeftOut
+from chatapp.events import ChatStream, Finished, ReasoningDelta, TextDelta, TurnsLeftOut
 from chatapp.messages import AnswerRecord, Conversation, Message
 from chatapp.settings import GenerationSettings, check_supported, derive_seed
 
@@ -49,7 +49,7 @@ def respond(
     cancel: threading.Event,
     *,
     seed: int | None = None,
-) -> Iterator[ChatEvent]:
+) -> ChatStream:
     """Answer the last question, growing the answer inside the conversation while it streams.
 
     Where the question has an answer already, this makes another version of it, with a seed of its

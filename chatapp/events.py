@@ -6,6 +6,7 @@ A stream is any number of `Progress`, `ReasoningDelta` and `TextDelta`, then exa
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -87,3 +88,5 @@ class Finished:
 
 Event: TypeAlias = Progress | ReasoningDelta | TextDelta | Finished
 ChatEvent: TypeAlias = Event | TurnsLeftOut
+EventStream: TypeAlias = Generator[Event, None, None]
+ChatStream: TypeAlias = Generator[ChatEvent, None, None]

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 from chatapp import hub
 from chatapp.errors import LoadError
-from chatapp.events import Event, Progress
+from chatapp.events import EventStream, Progress
 from chatapp.hub import ModelFiles
 from chatapp.messages import Message
 from chatapp.settings import GenerationSettings
@@ -72,7 +72,7 @@ class Engine(Protocol):
 
     def stream(
         self, messages: Sequence[Message], settings: GenerationSettings, cancel: threading.Event
-    ) -> Iterator[Event]:
+    ) -> EventStream:
         """Answer the messages; `settings.seed` is this very answer's seed."""
 
     def close(self) -> None:

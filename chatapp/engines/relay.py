@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
 from typing import TypeAlias
 
 from chatapp.engines.line import HEARTBEAT
-from chatapp.events import Event, Finished, Progress
+from chatapp.events import Event, EventStream, Finished, Progress
 
 Relay: TypeAlias = "queue.SimpleQueue[Event | BaseException]"
 
 
-def read(relay: Relay) -> Iterator[Event]:
+def read(relay: Relay) -> EventStream:
     """Yield what the worker puts, at least something every 100 ms; raise what it raised.
 
     Nothing ends this but a Finished or an exception from the worker, which owes one of them.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from chatapp.engines import ModelOptions, OnProgress
 from chatapp.engines.line import HEARTBEAT, Line
 from chatapp.events import (
-    Event,
+    EventStream,
     Finished,
     Progress,
     Reason,
@@ -78,7 +78,7 @@ class ScriptedEngine:
 
     def stream(
         self, messages: Sequence[Message], settings: GenerationSettings, cancel: threading.Event
-    ) -> Iterator[Event]:
+    ) -> EventStream:
         begin = time.monotonic()
         first: float | None = None
         said = 0

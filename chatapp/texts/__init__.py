@@ -43,7 +43,7 @@ class Texts:
     def __call__(self, sentence: str | Sentence, /, **values: object) -> str:
         """The sentence for a key (or for a `Sentence`) with its placeholders filled in."""
         if isinstance(sentence, Sentence):
-            sentence, values = sentence.key, dict(sentence.values)
+            return self(sentence.key, **sentence.values)
         spoken = {
             name: self(value) if isinstance(value, Sentence) else value
             for name, value in values.items()
