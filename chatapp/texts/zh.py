@@ -65,8 +65,8 @@ SENTENCES = {
     "setting.stop": '遇到这些文字即结束回答：stop=END 或 stop=["a", "b"]',
     "setting.seed": "对话的基础随机种子；每个回答的种子由它推导",
     # --- answering
-    "context-overflow": "这条消息太长：连同系统提示词共 {tokens} 个词元，而模型的上下文为 {context} 个。"
-    "请缩短消息或系统提示词。",
+    "context-overflow": "这条消息太长：连同系统提示词共 {tokens} 个词元，"
+    "而模型的上下文为 {context} 个。请缩短消息或系统提示词。",
     "line-full": "已有 {waiting} 个请求在等待模型。请稍后再试。",
     "out-of-memory": "模型的内存不足。请缩短对话，或调低 max_new_tokens，然后重新提问。",
     "generation-failed": "模型出错：{cause}。已生成的部分会保留；请重新提问。",

@@ -1,0 +1,42 @@
+"""What all tests stand on: nothing touches the home of whoever runs them, English is spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Shared machines are slow at times: a slow example is no failure. The same run twice is equal.
+settings.register_profile("chatapp", deadline=None, derandomize=True, database=None)
+settings.load_profile("chatapp")
+
+FOREIGN = ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "CHATAPP_AUTH")
+"""Variables of the person who runs the tests that would change what the program does."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache of the whole session, so that a converted model is converted once."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in FOREIGN:
+            patch.delenv(name, raising=False)
+        patch.setenv("LANG", "C.UTF-8")
+        patch.setenv("CHATAPP_CACHE_DIR", str(cache))
+        patch.setenv("CHATAPP_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        yield cache
+
+
+@pytest.fixture(autouse=True)
+def own_data_dir(session_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of its own for every test; child processes inherit it."""
+    monkeypatch.setenv("CHATAPP_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def here() -> Path:
+    """The root of the repository."""
+    return Path(__file__).parents[1]
