@@ -19,6 +19,8 @@ Face = Literal["chat", "web"]
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 DEFAULT_PORT = 18003
+PAGE_PLACES = 4
+"""How many browsers are answered at the same time, where the engine can."""
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 SHORT_FLAGS = {"seed": "-s"}
 
@@ -75,6 +77,7 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
             gpus=found.gpus,
             cpu_only=found.cpu_only,
             dtype=found.dtype,
+            places=1 if face == "chat" else PAGE_PLACES,
         ),
         "changes": changes,
         "system": found.system,

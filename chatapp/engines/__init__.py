@@ -40,6 +40,8 @@ class ModelOptions:
     gpus: str = "auto"
     cpu_only: bool = False
     dtype: str = "auto"
+    places: int = 1
+    """How many conversations may be answered at the same time, where the engine can."""
 
 
 class Engine(Protocol):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import queue
+from collections.abc import Callable
 from typing import TypeAlias
 
 from chatapp.engines.line import HEARTBEAT
+from chatapp.errors import ChatError, GenerationError
 from chatapp.events import Event, EventStream, Finished, Progress
+
+logger = logging.getLogger(__name__)
 
 Relay: TypeAlias = "queue.SimpleQueue[Event | BaseException]"
 
@@ -30,3 +35,26 @@ def read(relay: Relay) -> EventStream:
         yield item
         if isinstance(item, Finished):
             return
+
+
+def run(relay: Relay, work: Callable[[], Finished]) -> None:
+    """In the worker: do the work; what it returns or raises goes to the reader, whatever it is."""
+    try:
+        relay.put(work())
+    except ChatError as error:
+        relay.put(error)
+    except BaseException as error:
+        logger.debug("the engine failed", exc_info=True)
+        relay.put(_explained(error))
+
+
+def _explained(error: BaseException) -> GenerationError:
+    """A foreign error as one of ours; without its frames, which would keep tensors alive."""
+    text = str(error).strip().splitlines()
+    if isinstance(error, MemoryError) or "memory" in (text[0].lower() if text else ""):
+        explained = GenerationError("out-of-memory")
+    else:
+        cause = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+        explained = GenerationError("generation-failed", cause=cause)
+    explained.__cause__ = error.with_traceback(None)
+    return explained

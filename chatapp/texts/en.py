@@ -25,6 +25,11 @@ SENTENCES = {
     "Install it with: {command}",
     "model-broken": "{name} could not be loaded: {cause}. Check the files in {path}, "
     "or download them again.",
+    "cause-gguf-damaged": "the file is damaged or incomplete, or this llama.cpp does not know its "
+    "architecture",
+    "cause-not-gguf": "it is no GGUF file",
+    "llamacpp-needs-gguf": "llama.cpp reads .gguf files only, and {path} is none. "
+    "Use --engine transformers, or name a .gguf file with -c.",
     "gpu-missing": "There is no GPU {asked} here; there are: {known}. Leave -g out to let chatapp "
     "choose, or use --cpu-only.",
     "gpu-none": "no GPU at all",
@@ -47,6 +52,8 @@ SENTENCES = {
     # --- answering
     "context-overflow": "This message is too long: {tokens} tokens with the system prompt, and the "
     "model's context holds {context}. Shorten the message or the system prompt.",
+    "context-shared-full": "The chats that run at the same time have filled the model's memory. "
+    "What it said so far is kept; ask again in a moment.",
     "line-full": "{waiting} requests are waiting for the model already. Try again in a moment.",
     "out-of-memory": "The model ran out of memory. Shorten the conversation, or lower "
     "max_new_tokens, and ask again.",
