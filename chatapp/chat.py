@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -28,13 +28,13 @@ class Fitted:
     """Tokens left for the answer; None where the context is unknown."""
 
 
-def initial_settings(engine: Engine, changes: dict[str, str]) -> GenerationSettings:
+def initial_settings(engine: Engine, changes: Mapping[str, object]) -> GenerationSettings:
     """The model's recommended settings with a person's changes. Raises SettingError."""
     return change_settings(engine, engine.defaults, changes)
 
 
 def change_settings(
-    engine: Engine, settings: GenerationSettings, changes: dict[str, str]
+    engine: Engine, settings: GenerationSettings, changes: Mapping[str, object]
 ) -> GenerationSettings:
     """All changes, or none. Raises SettingError for a bad one, or one the engine lacks."""
     changed = settings.changed(changes)
@@ -62,7 +62,7 @@ def respond(
         raise ValueError("there is no question to answer")
     if seed is None:
         seed = derive_seed(settings.seed, turn=conversation.turn, version=len(question.replies))
-    previous = question.chosen
+    earlier = question.following
     record = AnswerRecord(engine.name, engine.model, settings)
     answer = question.reply(Message("assistant", record=record))
     finished = False
@@ -84,9 +84,8 @@ def respond(
                         finished = reason != "stopped"
                 yield event
     finally:
-        if not finished and not answer.said_something:
-            question.replies.remove(answer)
-            question.chosen = previous
+        if not finished and not answer.said_something and not answer.replies:
+            question.withdraw(answer, earlier)
 
 
 def fit(engine: Engine, messages: Sequence[Message], settings: GenerationSettings) -> Fitted:

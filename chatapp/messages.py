@@ -44,6 +44,20 @@ class Message:
         self.chosen = len(self.replies) - 1
         return message
 
+    def withdraw(self, reply: Message, earlier: Message | None) -> None:
+        """Take a reply out again; where it was the chosen one, `earlier` is, if it is still there.
+
+        Another reply that was chosen meanwhile stays chosen.
+        """
+        chosen = earlier if self.following is reply else self.following
+        self.replies.remove(reply)
+        self.chosen = self.replies.index(chosen) if chosen in self.replies else None
+
+    @property
+    def following(self) -> Message | None:
+        """The reply the conversation goes on with."""
+        return None if self.chosen is None else self.replies[self.chosen]
+
     @property
     def said_something(self) -> bool:
         return bool(self.content or self.reasoning)
@@ -66,10 +80,10 @@ class Conversation:
     @property
     def path(self) -> list[Message]:
         """The messages the conversation consists of now, without the system prompt."""
-        path, message = [], self.root
-        while message.chosen is not None:
-            message = message.replies[message.chosen]
+        path, message = [], self.root.following
+        while message is not None:
             path.append(message)
+            message = message.following
         return path
 
     @property
@@ -81,9 +95,7 @@ class Conversation:
     def answer(self) -> Message | None:
         """The answer to the last question."""
         question = self.question
-        if question is None or question.chosen is None:
-            return None
-        return question.replies[question.chosen]
+        return None if question is None else question.following
 
     @property
     def turn(self) -> int:
