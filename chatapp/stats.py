@@ -1,0 +1,29 @@
+"""The line under an answer, as both faces show it. Knows no face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chatapp.events import Finished
+from chatapp.texts import Texts
+
+SEPARATOR = " · "
+
+
+def stats_line(finished: Finished, context_length: int | None, texts: Texts) -> str:
+    """How an answer came about: why it ended if it was cut, tokens, speed, context, seed."""
+    return SEPARATOR.join(_facts(finished, context_length, texts))
+
+
+def _facts(finished: Finished, context_length: int | None, texts: Texts) -> Iterator[str]:
+    usage, timings = finished.usage, finished.timings
+    if finished.reason != "stop":
+        yield texts(f"stats-{finished.reason}")
+    yield texts("stats", completion=usage.completion_tokens)
+    speed = timings.tokens_per_second(usage.completion_tokens)
+    if speed is not None:
+        yield texts("stats-speed", speed=speed)
+    if timings.first_token is not None:
+        yield texts("stats-first", seconds=timings.first_token)
+    yield texts("stats-context", used=usage.total_tokens, context=context_length or "?")
+    yield texts("stats-seed", seed=finished.seed)
