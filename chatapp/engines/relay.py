@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from chatapp.engines.line import HEARTBEAT
 from chatapp.errors import ChatError, GenerationError
-from chatapp.errors import GenerationError
 from chatapp.events import Event, EventStream, Finished, Progress
 
 logger = logging.getLogger(__name__)
@@ -29,9 +28,6 @@ def read(relay: Relay) -> EventStream:
         except queue.Empty:
             yield progress
             continue
-        if isinstance(item, (StopIteration, GeneratorExit)):
-            # Out of a generator these would read as its end, or as a fault of its own.
-            raise GenerationError("generation-failed", cause=repr(item)) from item
         if isinstance(item, BaseException):
             raise item
         if isinstance(item, Progress):
