@@ -11,16 +11,29 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
+import reprlib
 from collections.abc import Collection, Mapping
-from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from chatapp.errors import SettingError
 from chatapp.texts import Sentence
 
 MAX_SEED = 2**32 - 1
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")
+LONGEST_SHOWN = 60
+"""Characters of a bad value that an error repeats."""
+
+_NAME = re.compile(r"\s*(\w+)=")
+_SPACE = re.compile(r"\s")
 
 
 class GenerationSettings(BaseModel):
@@ -68,13 +81,26 @@ class GenerationSettings(BaseModel):
         1234, ge=0, le=MAX_SEED, description="The chat's base seed; each answer's derives from it"
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_switch_for_number(cls, value: object, info: ValidationInfo) -> object:
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError("true and false are no numbers, though Python counts with them")
+        return value
+
     @field_validator("stop", mode="before")
     @classmethod
     def _parse_stop(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         if value[:1] in ("[", '"'):
-            parsed = json.loads(value)  # a JSONDecodeError is a ValueError, which pydantic reports
+            try:
+                parsed = json.loads(value)  # a JSONDecodeError is a ValueError: pydantic reports it
+            except RecursionError as error:
+                raise ValueError("nested too deeply") from error
             return (parsed,) if isinstance(parsed, str) else parsed
         return (value,) if value else ()
 
@@ -83,6 +109,7 @@ class GenerationSettings(BaseModel):
     def _check_stop(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(0 < len(text) <= 200 for text in value):
             raise ValueError("a stop text has 1 to 200 characters")
+        "".join(value).encode()  # half a surrogate pair is a ValueError, and no text
         return value
 
     @property
@@ -100,8 +127,9 @@ class GenerationSettings(BaseModel):
         merged = self.model_dump() | dict(changes)
         try:
             settings = GenerationSettings.model_validate(merged)
-        except (ValidationError, RecursionError) as error:
-            raise _bad_value(error, changes) from error
+        except ValidationError as error:
+            name = str(error.errors()[0]["loc"][0])
+            raise _bad(name, changes.get(name, "")) from error
         if "do_sample" in changes or not any(name in changes for name in SAMPLING):
             return settings
         return settings.model_copy(update={"do_sample": settings.temperature > 0})
@@ -130,8 +158,8 @@ def check_names(names: Collection[str]) -> None:
         if name not in SETTING_NAMES:
             close = difflib.get_close_matches(name, SETTING_NAMES, n=1, cutoff=0.5)
             if close:
-                raise SettingError("setting-unknown-close", name=name, meant=close[0])
-            raise SettingError("setting-unknown", name=name, known=", ".join(SETTING_NAMES))
+                raise SettingError("setting-unknown-close", name=_shown(name), meant=close[0])
+            raise SettingError("setting-unknown", name=_shown(name), known=", ".join(SETTING_NAMES))
 
 
 def check_supported(names: Collection[str], supports: Collection[str], engine: str) -> None:
@@ -148,18 +176,26 @@ def parse_assignments(text: str) -> dict[str, str]:
     A value ends at the next space; one that begins with `[` or `"` is JSON and may hold spaces.
     """
     changes: dict[str, str] = {}
-    while text := text.strip():
-        name, equals, rest = text.partition("=")
-        if not equals or not name.isidentifier():
-            raise SettingError("setting-not-assigned", text=text.split()[0])
-        end = len(rest.split(maxsplit=1)[0]) if rest[:1].strip() else 0
-        if rest[:1] in ("[", '"'):
-            try:
-                _, end = json.JSONDecoder().raw_decode(rest)
-            except (ValueError, RecursionError) as error:
-                raise _bad(name, rest) from error
-        changes[name], text = rest[:end], rest[end:]
+    text, begin = text.rstrip(), 0
+    while begin < len(text):
+        found = _NAME.match(text, begin)
+        if found is None:
+            raise SettingError("setting-not-assigned", text=_shown(text[begin:].split()[0]))
+        name, begin = found[1], found.end()
+        end = _end_of_value(name, text, begin)
+        changes[name], begin = text[begin:end], end
     return changes
+
+
+def _end_of_value(name: str, text: str, begin: int) -> int:
+    if not text.startswith(("[", '"'), begin):
+        space = _SPACE.search(text, begin)
+        return space.start() if space else len(text)
+    try:
+        return json.JSONDecoder().raw_decode(text, begin)[1]
+    except (ValueError, RecursionError) as error:
+        check_names([name])
+        raise _bad(name, text[begin:]) from error
 
 
 def derive_seed(base: int, *, turn: int, version: int) -> int:
@@ -185,15 +221,13 @@ def expected(name: str) -> Sentence:
 
 
 def _bad(name: str, value: object) -> SettingError:
-    shown = str(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return SettingError("setting-bad-value", name=name, value=shown, expected=expected(name))
+    return SettingError(
+        "setting-bad-value", name=name, value=_shown(value), expected=expected(name)
+    )
 
 
-def _bad_value(
-    error: ValidationError | RecursionError, changes: Mapping[str, object]
-) -> SettingError:
-    if isinstance(error, ValidationError):
-        name = cast("tuple[Any, ...]", error.errors()[0]["loc"])[0]
-        return _bad(name, changes.get(name, ""))
-    return _bad(*next(iter(changes.items())))
+def _shown(value: object) -> str:
+    """A value as an error repeats it: what was typed, printable, and cut where it is long."""
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
