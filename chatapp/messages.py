@@ -8,6 +8,7 @@ branch and loses none. Views show `path`; engines are sent a part of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Literal
 
 from chatapp.events import Finished
@@ -133,7 +134,7 @@ class Conversation:
             path = path[:-1]
         sent = [
             message
-            for message, following in zip(path, [*path[1:], None], strict=True)
+            for message, following in zip_longest(path, path[1:])
             if message.role == "assistant" or following is None or following.role == "assistant"
         ]
         return [self.root, *sent] if self.system else sent

@@ -229,5 +229,5 @@ def _bad(name: str, value: object) -> SettingError:
 def _shown(value: object) -> str:
     """A value as an error repeats it: what was typed, printable, and cut where it is long."""
     text = value if isinstance(value, str) else reprlib.repr(value)
-    text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
+    text = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
