@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -12,6 +13,9 @@ from chatapp.errors import ChatError, GenerationError
 from chatapp.events import Event, EventStream, Finished, Progress
 
 logger = logging.getLogger(__name__)
+
+_OUT_OF_MEMORY = re.compile("out of memory|not enough memory|allocate", re.IGNORECASE)
+"""How torch and llama.cpp put it, on GPUs and CPUs."""
 
 Relay: TypeAlias = "queue.SimpleQueue[Event | BaseException]"
 
@@ -51,7 +55,7 @@ def run(relay: Relay, work: Callable[[], Finished]) -> None:
 def _explained(error: BaseException) -> GenerationError:
     """A foreign error as one of ours; without its frames, which would keep tensors alive."""
     text = str(error).strip().splitlines()
-    if isinstance(error, MemoryError) or "memory" in (text[0].lower() if text else ""):
+    if isinstance(error, MemoryError) or (text and _OUT_OF_MEMORY.search(text[0])):
         explained = GenerationError("out-of-memory")
     else:
         cause = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
