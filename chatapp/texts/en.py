@@ -10,7 +10,14 @@ SENTENCES = {
     "group-page": "page",
     "group-settings": "settings of an answer",
     "group-settings-about": "Without a flag, the model's own recommendation counts.",
+    "group-other": "other",
     "flag-auth-shape": "--auth takes NAME:PASSWORD, both not empty.",
+    "flag-gpus-shape": "--gpus {value} does not work: it takes auto, or the number of a GPU "
+    "(0, 1, ...).",
+    "flag-port-shape": "--server-port {value} does not work: it takes a number from 1 to 65535.",
+    "flag-stray": "{text} stands alone: -c goes before the name of a model, -p before a prompt.",
+    "flag-unknown": "There is no flag {flag}. --help shows them all.",
+    "flag-unknown-close": "There is no flag {flag}; did you mean {meant}?",
     # --- models
     "model-not-found": "There is no file or folder {name}, and it is no hub's ORGANISATION/NAME: "
     "check -c/--checkpoint-path.",
@@ -25,6 +32,11 @@ SENTENCES = {
     "Install it with: {command}",
     "model-broken": "{name} could not be loaded: {cause}. Check the files in {path}, "
     "or download them again.",
+    "model-too-large": "There is not enough memory for {name}. Choose a smaller model, "
+    "or a .gguf file of it.",
+    "model-needs-package": "{name} needs a package that is not installed: {cause}.",
+    "conversion-not-saved": "The converted weights could not be saved in {path} ({cause}). "
+    "Make room there, or set CHATAPP_CACHE_DIR to another folder.",
     "cause-gguf-damaged": "the file is damaged or incomplete, or this llama.cpp does not know its "
     "architecture",
     "cause-not-gguf": "it is no GGUF file",
@@ -49,6 +61,44 @@ SENTENCES = {
     "expected-texts": 'a text, or a list such as ["a", "b"] of up to 16',
     "expected-whole": "a whole number from {low} to {high}",
     "expected-number": "a number from {low} to {high}",
+    # --- page
+    "page-ready": "The page is at {url} (Ctrl-C ends it).",
+    "page-ready-network": "From other machines: {url}",
+    "page-password-made": "Sign in as {name} with the password {password} "
+    "(--auth NAME:PASSWORD sets your own).",
+    "page-shared": "Public link: {url} (works until this program ends, a week at most).",
+    "page-share-failed": "There is no public link: Gradio's tunnel could not be reached. "
+    "The page at {url} works on.",
+    "page-port-taken": "Port {port} is taken: choose another with --server-port, or leave the "
+    "flag out to get the next free one.",
+    "page-ports-taken": "The ports {first} to {last} are all taken: choose one with --server-port.",
+    "page-port-refused": "Port {port} cannot be used ({cause}): choose another with --server-port.",
+    "page-no-interface": "This machine has no interface {name}: check --server-name "
+    "(127.0.0.1: this machine only, 0.0.0.0: all interfaces).",
+    "page-settings": "Settings",
+    "page-system": "System prompt",
+    "page-reset": "Reset to the model's own settings",
+    "page-empty": "<h2>What would you like to know?</h2>"
+    "Enter sends, Shift+Enter begins a new line, Esc stops the answer.",
+    "page-message": "Message",
+    "page-send": "Send",
+    "page-stop": "Stop",
+    "page-regenerate": "Regenerate",
+    "page-undo": "Undo",
+    "page-new-chat": "New chat",
+    "page-thinking": "Thinking",
+    "page-thought": "Thoughts",
+    "page-earlier": "{count} earlier messages are not shown; the model still knows them.",
+    "page-sign-in": "Sign in",
+    "page-name": "Name",
+    "page-password": "Password",
+    "page-sign-in-first": "Sign in first: open the page in a browser.",
+    "page-sign-in-wrong": "Name or password is wrong.",
+    "page-sign-in-busy": "Too many attempts. Wait a moment and try again.",
+    "page-host-refused": "This page is not known under this name. Use the address that the "
+    "program printed, or start it with --server-name NAME.",
+    "page-origin-refused": "This request comes from another website and is refused.",
+    "page-too-large": "This is too large to be taken.",
     # --- answering
     "context-overflow": "This message is too long: {tokens} tokens with the system prompt, and the "
     "model's context holds {context}. Shorten the message or the system prompt.",
@@ -58,6 +108,8 @@ SENTENCES = {
     "out-of-memory": "The model ran out of memory. Shorten the conversation, or lower "
     "max_new_tokens, and ask again.",
     "generation-failed": "The model failed: {cause}. What it said so far is kept; ask again.",
+    "template-failed": "The model's chat template cannot render this conversation: {cause}. "
+    "Begin a new chat, or change the message.",
     "engine-closed": "The model was closed while it answered. Start the program again.",
     "turns-left-out": "The conversation no longer fits into the model's context: left out of the "
     "prompt, oldest turns: {count}. They stay in the conversation.",
