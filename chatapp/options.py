@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn
 
 from chatapp import __version__
 from chatapp.engines import ENGINES, ModelOptions
-from chatapp.errors import SettingError
+from chatapp.errors import ChatError
 from chatapp.settings import SETTING_NAMES, GenerationSettings
 from chatapp.texts import LANGUAGES, Language, Texts, preferred_language
 
@@ -62,13 +64,14 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
     """The options of one face. Leaves with a message and exit code 2 when a flag is wrong."""
     texts = Texts(_language_asked(arguments))
     parser = build_parser(face, texts)
-    found = parser.parse_args(arguments)
+    found, unknown = parser.parse_known_args(arguments)
     changes = {
         name: getattr(found, name) for name in SETTING_NAMES if getattr(found, name) is not None
     }
     try:
+        _check(parser, found, unknown)
         GenerationSettings().changed(changes)
-    except SettingError as error:
+    except ChatError as error:
         parser.error(texts(error.sentence))
     shared = {
         "model": ModelOptions(
@@ -85,27 +88,26 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
     }
     if face == "chat":
         return Options(**shared, prompt=found.prompt)
-    auth = found.auth.partition(":") if found.auth is not None else None
-    if auth is not None and not (auth[0] and auth[2]):
-        parser.error(texts("flag-auth-shape"))
+    name, _, password = (found.auth or "").partition(":")
     return Options(
         **shared,
         share=found.share,
         inbrowser=found.inbrowser,
-        server_port=found.server_port,
+        server_port=int(found.server_port) if found.server_port else None,
         server_name=found.server_name,
-        auth=(auth[0], auth[2]) if auth is not None else None,
+        auth=(name, password) if found.auth else None,
     )
 
 
 def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
     """The parser of one face; every flag is declared here, in groups."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=_program(face),
         description=texts(f"about-{face}"),
         epilog=texts("examples") + "\n" + "\n".join(f"  {line}" for line in EXAMPLES[face]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        add_help=False,
     )
 
     def said(name: str, english: str) -> str:
@@ -135,7 +137,6 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         "--gpus",
         metavar="auto|N",
         default="auto",
-        type=_gpu,
         help=said("gpus", "which GPU to use, by number; auto: any there is, else the CPU"),
     )
     model.add_argument("--cpu-only", action="store_true", help=said("cpu_only", "do not use a GPU"))
@@ -170,7 +171,14 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
             metavar="X",
             help=texts.describe(f"setting.{name}", declared.description or "").replace("%", "%%"),
         )
-    parser.add_argument("--version", action="version", version=f"chatapp {__version__}")
+    other = parser.add_argument_group(texts("group-other"))
+    other.add_argument("-h", "--help", action="help", help=said("help", "show this and exit"))
+    other.add_argument(
+        "--version",
+        action="version",
+        version=f"chatapp {__version__}",
+        help=said("version", "show the version and exit"),
+    )
     return parser
 
 
@@ -178,11 +186,10 @@ def _add_page_flags(parser: argparse.ArgumentParser, texts: Texts) -> None:
     page = parser.add_argument_group(texts("group-page"))
 
     def said(name: str, english: str) -> str:
-        return texts.describe(f"flag.{name}", english)
+        return texts.describe(f"flag.{name}", english).replace("%", "%%")
 
     page.add_argument(
         "--server-port",
-        type=_port,
         metavar="PORT",
         help=said("server_port", f"where the page is; without: {DEFAULT_PORT} or the next free"),
     )
@@ -203,7 +210,7 @@ def _add_page_flags(parser: argparse.ArgumentParser, texts: Texts) -> None:
     page.add_argument(
         "--auth",
         metavar="NAME:PASSWORD",
-        default=os.environ.get("CHATAPP_AUTH"),
+        default=os.environ.get("CHATAPP_AUTH") or None,
         help=said("auth", "who may use the page; better in CHATAPP_AUTH, where ps does not see it"),
     )
 
@@ -225,13 +232,30 @@ def _program(face: Face) -> str:
     return f"chatapp {face}" if name in ("chatapp", "__main__.py") else name
 
 
-def _gpu(text: str) -> str:
-    if text != "auto" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}: auto, or the number of a GPU (0, 1, ...)")
-    return text
+class _Parser(argparse.ArgumentParser):
+    """Answers a mistake with one sentence, not with a screen of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r}: a port is a number from 1 to 65535")
-    return int(text)
+def _check(
+    parser: argparse.ArgumentParser, found: argparse.Namespace, unknown: Sequence[str]
+) -> None:
+    """Raises ChatError for what argparse cannot say in the reader's language."""
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        if not flag.startswith("-"):
+            raise ChatError("flag-stray", text=flag)
+        close = difflib.get_close_matches(flag, parser._option_string_actions, n=1, cutoff=0.75)
+        if close:
+            raise ChatError("flag-unknown-close", flag=flag, meant=close[0])
+        raise ChatError("flag-unknown", flag=flag)
+    if found.gpus != "auto" and not found.gpus.isdecimal():
+        raise ChatError("flag-gpus-shape", value=found.gpus)
+    port = getattr(found, "server_port", None)
+    if port is not None and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
+        raise ChatError("flag-port-shape", value=port)
+    auth = getattr(found, "auth", None)
+    if auth is not None and not re.fullmatch("[^:]+:.+", auth, re.DOTALL):
+        raise ChatError("flag-auth-shape")
