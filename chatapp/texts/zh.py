@@ -75,7 +75,8 @@ SENTENCES = {
     # --- page
     "page-ready": "网页地址：{url}（按 Ctrl-C 结束）。",
     "page-ready-network": "从其他机器访问：{url}",
-    "page-password-made": "登录用户名 {name}，密码 {password}（可用 --auth 用户名:密码 自行设定）。",
+    "page-password-made": "登录用户名 {name}，密码 {password}"
+    "（可用 --auth 用户名:密码 自行设定）。",
     "page-shared": "公开链接：{url}（程序结束即失效，最长一周）。",
     "page-share-failed": "无法生成公开链接：连接不到 Gradio 的隧道。本地网页 {url} 照常可用。",
     "page-port-taken": "端口 {port} 已被占用：请用 --server-port 另选一个，"

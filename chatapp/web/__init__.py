@@ -1,9 +1,16 @@
-"""placeholder until the face is built."""
+"""The page: Gradio in front of the same stream of events that the terminal shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chatapp.options import parse
+
 
 def main(arguments: Sequence[str]) -> int:
-    raise NotImplementedError
+    """Serve the page until it is interrupted; returns the exit code."""
+    options = parse(arguments, "web")
+    # Gradio takes seconds to import, and `--help` must not wait for it.
+    from chatapp.web.server import serve
+
+    return serve(options)

@@ -1,0 +1,244 @@
+"""Serving the page: from the flags to the exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from contextlib import closing
+from typing import TextIO
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from chatapp.engines import Engine, open_engine
+from chatapp.errors import ChatError, LaunchError
+from chatapp.events import Progress
+from chatapp.options import DEFAULT_PORT, Options
+from chatapp.texts import Texts
+from chatapp.web.assets import asset, read_asset
+from chatapp.web.guard import Guard
+from chatapp.web.hosts import Hosts, in_url, is_loopback, is_wildcard
+from chatapp.web.signin import SignIn
+
+PORTS_TRIED = 100
+USER = "chatapp"
+"""Who signs in where no --auth says it."""
+SECONDS_FOR_LINK = 40.0
+"""What a slow line needs to fetch Gradio's tunnel program, once."""
+
+
+def serve(options: Options) -> int:
+    """Open the model and serve the page until Ctrl-C or SIGTERM; returns the exit code."""
+    texts = Texts(options.language)
+    serving = False
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with listen(options.server_name, options.server_port) as listener:
+            engine = open_engine(options.model, _progress_line(texts))
+            with closing(engine):
+                site = Site(engine, options, listener)
+                serving = True
+                site.run()
+    except ChatError as error:
+        _tell(sys.stderr, texts(error.sentence))
+        return 1
+    except KeyboardInterrupt:
+        return 0 if serving else 130
+    return 0
+
+
+def listen(name: str, port: int | None) -> socket.socket:
+    """A listening socket: at the port asked for, else DEFAULT_PORT or the next free one.
+
+    Listening before the model is loaded keeps the port ours meanwhile. Raises LaunchError.
+    """
+    ports = [port] if port is not None else range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED)
+    for candidate in ports:
+        try:
+            return _listen_at(name, candidate)
+        except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise LaunchError("page-no-interface", name=name) from error
+            if error.errno != errno.EADDRINUSE:
+                cause = error.strerror or type(error).__name__
+                raise LaunchError("page-port-refused", port=candidate, cause=cause) from error
+    if port is not None:
+        raise LaunchError("page-port-taken", port=port)
+    raise LaunchError("page-ports-taken", first=ports[0], last=ports[-1])
+
+
+def _listen_at(name: str, port: int) -> socket.socket:
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found.sort(key=lambda each: each[0] != socket.AF_INET)  # localhost: 127.0.0.1 before ::1
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # elsewhere it would let two programs share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and is_wildcard(name):
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class Site:
+    """The page at a listening socket, with the guard in front of it."""
+
+    def __init__(self, engine: Engine, options: Options, listener: socket.socket) -> None:
+        address, port = listener.getsockname()[:2]
+        self._options = options
+        self._texts = Texts(options.language)
+        self._listener = listener
+        self._hosts = Hosts(options.server_name, port)
+        self._auth = options.auth
+        if self._auth is None and (options.share or not is_loopback(address)):
+            self._auth = (USER, secrets.token_urlsafe(16))
+        name = address if is_loopback(address) or not is_wildcard(address) else "127.0.0.1"
+        self.url = f"http://{in_url(name)}:{port}"
+        sign_in = SignIn(*self._auth, port, self._texts) if self._auth else None
+        app, stop = _mounted(engine, options)
+        guarded = Guard(app, self._hosts, sign_in, self._texts)
+        self._server = _Server(guarded, on_ready=self._ready, on_leaving=stop)
+
+    def run(self) -> None:
+        """Serve until `leave` is called or a signal comes, which is raised again at the end."""
+        self._server.run(sockets=[self._listener])
+
+    def leave(self) -> None:
+        self._server.should_exit = True
+
+    def _ready(self) -> None:
+        """The page answers: say where, and begin what may take its time."""
+        self._say("page-ready", url=self.url)
+        if is_wildcard(self._options.server_name):
+            self._say("page-ready-network", url=f"http://{socket.gethostname()}:{self._hosts.port}")
+        if self._auth and not self._options.auth:
+            self._say("page-password-made", name=self._auth[0], password=self._auth[1])
+        if self._options.inbrowser:
+            threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
+        if self._options.share:
+            threading.Thread(target=self._share, daemon=True).start()
+
+    def _share(self) -> None:
+        url = _public_link(self.url, self._hosts.port)
+        if url is None:
+            self._say("page-share-failed", url=self.url)
+            return
+        self._hosts.add_public(url)
+        self._say("page-shared", url=url)
+
+    def _say(self, key: str, **values: object) -> None:
+        _tell(sys.stdout, self._texts(key, **values))
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that says when it answers, and does not wait for pages that stay open."""
+
+    def __init__(
+        self, app: ASGIApp, on_ready: Callable[[], None], on_leaving: Callable[[], None]
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(app, log_level="error", access_log=False, server_header=False, ws="none")
+        )
+        self._on_ready = on_ready
+        self._on_leaving = on_leaving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_leaving()
+        self.force_exit = True  # every open page holds a stream of events that never ends
+        await super().shutdown(sockets)
+
+
+def _mounted(engine: Engine, options: Options) -> tuple[FastAPI, Callable[[], None]]:
+    """The application with the page, and what ends all its answers."""
+    _quiet_gradio()
+    import gradio as gr
+
+    from chatapp.web.page import Page
+    from chatapp.web.theme import theme
+
+    page = Page(engine, options)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gr.mount_gradio_app(
+        app,
+        page.blocks,
+        path="/",
+        server_name=options.server_name,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        show_error=False,
+        favicon_path=str(asset("logo.svg")),
+        max_file_size=0,
+        theme=theme(),
+        css=read_asset("page.css"),
+    )
+    return app, page.sessions.close_all
+
+
+def _quiet_gradio() -> None:
+    """Before Gradio is imported: nothing goes out, and its variables do not overrule our flags."""
+    for name in list(os.environ):
+        if name.startswith("GRADIO_") and name != "GRADIO_TEMP_DIR":
+            del os.environ[name]
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+def _public_link(url: str, port: int) -> str | None:
+    """Gradio's tunnel to the page, or None where it cannot be had in time."""
+    from gradio.networking import setup_tunnel
+
+    found: list[str] = []
+
+    def ask() -> None:
+        try:
+            found.append(setup_tunnel("127.0.0.1", port, secrets.token_urlsafe(32), None, None))
+        except Exception:  # noqa: BLE001  a boundary: the network, a download, another program
+            found.clear()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(SECONDS_FOR_LINK)
+    return found[0] if found else None
+
+
+def _progress_line(texts: Texts) -> Callable[[Progress], None]:
+    """Shows how loading goes, in one line of a terminal; says nothing elsewhere."""
+
+    def show(progress: Progress) -> None:
+        share = f" {progress.done / progress.total:.0%}" if progress.total else ""
+        sys.stderr.write(f"\r\x1b[K{texts('progress-' + progress.stage)}{share}")
+        if progress.total and progress.done >= progress.total:
+            sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+    return show if sys.stderr.isatty() else lambda progress: None
+
+
+def _tell(stream: TextIO, text: str) -> None:
+    print(text, file=stream, flush=True)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

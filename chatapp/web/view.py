@@ -1,0 +1,152 @@
+"""What the page shows, computed from plain values: pure functions, no Gradio."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from chatapp.errors import ChatError
+from chatapp.events import Finished, Progress
+from chatapp.messages import Message
+from chatapp.settings import SETTING_NAMES, GenerationSettings, limits
+from chatapp.stats import stats_line
+from chatapp.texts import Texts
+
+SHOWN_MESSAGES = 40
+"""A browser gets slow with more; the earlier ones stay in the conversation."""
+SLIDER_RANGE = 1000
+"""The widest range of numbers that a slider can still be aimed at."""
+SLOWEST_PAUSE = 0.4
+
+Kind = Literal["checkbox", "slider", "number", "text"]
+ShownMessage: TypeAlias = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How one setting is shown in the side panel."""
+
+    name: str
+    kind: Kind
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+
+
+def controls(supports: Collection[str], texts: Texts) -> list[Control]:
+    """A control for every setting that the engine honours, in the schema's order."""
+    return [_control(name, texts) for name in SETTING_NAMES if name in supports]
+
+
+def _control(name: str, texts: Texts) -> Control:
+    declared = GenerationSettings.model_fields[name]
+    description = texts.describe(f"setting.{name}", declared.description or "")
+    if declared.annotation is bool:
+        return Control(name, "checkbox", description)
+    low, high = limits(name)
+    if low is None or high is None:
+        return Control(name, "text", description)
+    step = 1 if declared.annotation is int else 0.01
+    kind: Kind = "slider" if high - low <= SLIDER_RANGE else "number"
+    return Control(name, kind, description, low, high, step)
+
+
+def value(settings: GenerationSettings, name: str) -> bool | float | str:
+    """What the control of a setting shows; several texts stand as a JSON list."""
+    held: bool | float | tuple[str, ...] = getattr(settings, name)
+    if not isinstance(held, tuple):
+        return held
+    if len(held) == 1 and held[0][0] not in '["':
+        return held[0]
+    return json.dumps(held, ensure_ascii=False) if held else ""
+
+
+def differences(settings: GenerationSettings, values: Mapping[str, object]) -> dict[str, object]:
+    """Those of the controls' values that a person changed."""
+    return {
+        name: "" if shown is None else shown  # an emptied number field
+        for name, shown in values.items()
+        if shown != value(settings, name)
+    }
+
+
+def messages(path: Sequence[Message], texts: Texts, *, writing: bool) -> list[ShownMessage]:
+    """The last messages as Gradio's chatbot takes them, each answer after its reasoning.
+
+    Texts go in blocks: a bare string would be dedented and its tabs expanded.
+    """
+    shown: list[ShownMessage] = []
+    for message in path[hidden(path) :]:
+        if message.reasoning:
+            pending = writing and message is path[-1] and not message.content
+            title = texts("page-thinking" if pending else "page-thought")
+            metadata = {"title": title, "status": "pending" if pending else "done"}
+            shown.append(_shown("assistant", message.reasoning) | {"metadata": metadata})
+        if message.content:
+            shown.append(_shown(message.role, message.content))
+    return shown
+
+
+def _shown(role: str, text: str) -> ShownMessage:
+    return {"role": role, "content": [{"type": "text", "text": text}]}
+
+
+def hidden(path: Sequence[Message]) -> int:
+    """How many of the first messages are not shown; the first that is shown is a question."""
+    first = max(0, len(path) - SHOWN_MESSAGES)
+    while 0 < first < len(path) - 1 and path[first].role != "user":
+        first += 1
+    return first
+
+
+def earlier_line(path: Sequence[Message], texts: Texts) -> str:
+    """HTML that says how many messages are not shown."""
+    count = hidden(path)
+    return _paragraph("earlier", texts("page-earlier", count=count)) if count else ""
+
+
+def status(
+    finished: Finished | None,
+    context_length: int | None,
+    progress: Progress | None,
+    turns_left_out: int,
+    error: ChatError | None,
+    texts: Texts,
+) -> str:
+    """HTML under the conversation: what goes on or went wrong, else the last answer's figures."""
+    lines = []
+    if error is not None:
+        lines.append(_paragraph("error", texts(error.sentence), role="alert"))
+    if turns_left_out:
+        lines.append(_paragraph("note", texts("turns-left-out", count=turns_left_out)))
+    if progress is not None:
+        lines.append(_paragraph("progress", _progress(progress, texts)))
+    elif finished is not None:
+        lines.append(_paragraph("figures", stats_line(finished, context_length, texts)))
+    return "".join(lines)
+
+
+def _progress(progress: Progress, texts: Texts) -> str:
+    said = texts(f"progress-{progress.stage}", done=progress.done, total=progress.total)
+    if progress.stage != "queued" and progress.total:
+        said += f" {progress.done}/{progress.total}"
+    return said
+
+
+def header(model: str, notices: Sequence[str], logo: str) -> str:
+    """HTML at the top: the logo (SVG), the model's name, what to know about it."""
+    said = "".join(_paragraph("note", notice) for notice in notices)
+    return f"<div>{logo}<h1>{html.escape(model)}</h1></div>{said}"
+
+
+def _paragraph(kind: str, text: str, role: str = "status") -> str:
+    return f'<p class="{kind}" role="{role}">{html.escape(text)}</p>'
+
+
+def pause(shown: int) -> float:
+    """Seconds between two updates of a page with so many messages."""
+    return min(SLOWEST_PAUSE, 0.09 + 0.002 * min(shown, SHOWN_MESSAGES))
