@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import re
+import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chatapp.errors import LoadError
@@ -33,7 +35,7 @@ class ModelFiles:
 
     @property
     def is_gguf(self) -> bool:
-        return self.path.suffix == ".gguf"
+        return self.path.suffix.lower() == ".gguf"
 
 
 SCRIPTED = ModelFiles(Path(), "scripted")
@@ -48,13 +50,15 @@ def find(
     """
     if name is None or name == DEMO:
         return _demo_model()
-    path = Path(name).expanduser()
-    if path.is_file():
-        if path.suffix != ".gguf":
+    path = os.path.expanduser(name)
+    # os.path answers "no" where pathlib raises: names too long, null bytes, closed folders
+    if os.path.isfile(path):
+        found = ModelFiles(Path(path), Path(path).stem)
+        if not found.is_gguf:
             raise LoadError("model-not-a-model", path=path)
-        return ModelFiles(path, path.stem)
-    if path.is_dir():
-        return _folder(path)
+        return found
+    if os.path.isdir(path):
+        return _folder(Path(path))
     if HUB_NAME.fullmatch(name):
         return _from_hub(name, on_progress)
     raise LoadError("model-not-found", name=name)
@@ -92,19 +96,32 @@ def _from_hub(name: str, on_progress: Callable[[Progress], None]) -> ModelFiles:
     from huggingface_hub import snapshot_download as from_huggingface
     from modelscope import snapshot_download as from_modelscope
 
-    sources = (("ModelScope", from_modelscope), ("Hugging Face", from_huggingface))
-    for _, download in sources:
+    sources = {"ModelScope": from_modelscope, "Hugging Face": from_huggingface}
+    for download in sources.values():
         try:
             folder = Path(download(name, local_files_only=True))
         except Exception:  # noqa: BLE001  a boundary: each client has errors of its own
             continue
-        if (folder / "config.json").is_file():
+        if _is_complete(folder):
             return ModelFiles(folder, name)
     reasons = []
-    for hub, download in sources:
+    for hub, download in sources.items():
         on_progress(Progress("downloading"))
         try:
-            return ModelFiles(Path(download(name)), name)
+            folder = Path(download(name))
         except Exception as error:  # noqa: BLE001  a boundary: each client has errors of its own
-            reasons.append(f"{hub}: {str(error).strip().splitlines()[0] or type(error).__name__}")
+            said = " ".join(str(error).split()) or type(error).__name__
+            reasons.append(f"{hub}: {textwrap.shorten(said, 100, placeholder=' ...')}")
+        else:
+            return replace(_folder(folder), name=name)
     raise LoadError("model-not-downloaded", name=name, reasons="; ".join(reasons))
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether all weights are there; a download that was interrupted lacks some of them."""
+    if not (folder / "config.json").is_file():
+        return False
+    for index in folder.glob("*.index.json"):
+        parts = set(json.loads(index.read_bytes())["weight_map"].values())
+        return all((folder / part).is_file() for part in parts)
+    return any(True for kind in ("safetensors", "bin") for _ in folder.glob(f"*.{kind}"))
