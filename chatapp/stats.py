@@ -1,13 +1,14 @@
-"""The line under an answer, as both faces show it. Knows no face."""
+"""The line under an answer, and the one while it is awaited. Knows no face."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chatapp.events import Finished
+from chatapp.events import Finished, Progress
 from chatapp.texts import Texts
 
 SEPARATOR = " · "
+MIB = 2**20
 
 
 def stats_line(finished: Finished, context_length: int | None, texts: Texts) -> str:
@@ -27,3 +28,16 @@ def _facts(finished: Finished, context_length: int | None, texts: Texts) -> Iter
         yield texts("stats-first", seconds=timings.first_token)
     yield texts("stats-context", used=usage.total_tokens, context=context_length or "?")
     yield texts("stats-seed", seed=finished.seed)
+
+
+def progress_line(progress: Progress, texts: Texts) -> str:
+    """Where a slow step stands."""
+    said = texts(f"progress-{progress.stage}", done=progress.done, total=progress.total)
+    done, total = progress.done, progress.total
+    if progress.stage == "queued" or not total:
+        return said
+    if progress.stage == "downloading":
+        return f"{said} {done // MIB}/{total // MIB} MiB"
+    if progress.stage in ("loading", "converting"):
+        return f"{said} {done / total:.0%}"
+    return f"{said} {done}/{total}"

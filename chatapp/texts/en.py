@@ -126,4 +126,49 @@ SENTENCES = {
     "stats-seed": "seed {seed}",
     "stats-stopped": "stopped",
     "stats-length": "cut at max_new_tokens",
+    # --- terminal
+    "terminal-hint": "Type a message and press Enter. :help lists the commands, Ctrl-C stops an "
+    "answer, Ctrl-D leaves.",
+    "terminal-keys": "Alt-Enter or Ctrl-J begins a new line, Tab completes, the up arrow brings "
+    "back what was typed, Ctrl-X Ctrl-E opens the editor. A message that begins with a colon is "
+    "sent with two (::).",
+    "terminal-leave": "Press Ctrl-C again, or Ctrl-D, to leave.",
+    "terminal-unexpected": "Something went wrong that should not have: {cause}. The conversation "
+    "is kept; go on, or ask again.",
+    "terminal-no-history": "What you type will not be remembered for the next time: {cause}.",
+    "terminal-type-prompt": "Type the message, then press Enter and Ctrl-D.",
+    "terminal-empty-prompt": "There is nothing to answer: the message is empty. "
+    "Give one with -p, or pipe one in.",
+    "command-unknown": "There is no command :{name}; :help lists them. To send a message that "
+    "begins with a colon, type two (::).",
+    "command-unknown-close": "There is no command :{name}; did you mean :{meant}? To send a "
+    "message that begins with a colon, type two (::).",
+    "command-misused": "It is used as {usage}.",
+    "conf-setting": "setting",
+    "conf-value": "value",
+    "conf-default": "model's default",
+    "conf-changed": "changed",
+    "conf-reset": "The settings are those of the start again.",
+    "seed-now": "The chat's base seed is {seed}.",
+    "seed-of-answer": "The last answer's own seed was {seed}.",
+    "history-empty": "The conversation is empty so far.",
+    "history-cleared": "The conversation begins anew; turns taken off: {count}. "
+    "Settings and system prompt stay.",
+    "system-now": "The system prompt is:",
+    "system-none": "There is no system prompt.",
+    "system-changed": "It counts from the next answer on.",
+    "undo-done": "Taken back, with its answer: {question}",
+    "undo-nothing": "There is no question to take back.",
+    "regen-nothing": "There is no question to answer again.",
+    "regen-no-seed": "The last answer has no seed to repeat, because it did not come to its end. "
+    "Answer again with :regen.",
+    "info-model": "model",
+    "info-engine": "engine",
+    "info-context": "context",
+    "info-context-unknown": "unknown",
+    "info-used": "used so far",
+    "info-tokens": "{count} tokens",
+    "info-device": "device",
+    "info-dtype": "number format",
+    "info-memory": "memory",
 }
