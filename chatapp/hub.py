@@ -109,6 +109,8 @@ def _from_hub(name: str, on_progress: Callable[[Progress], None]) -> ModelFiles:
         on_progress(Progress("downloading"))
         try:
             folder = Path(download(name))
+            if (folder / "config.json").is_file() and not _is_complete(folder):
+                raise OSError("only a part of the weights is here")  # what a client falls back to
         except Exception as error:  # noqa: BLE001  a boundary: each client has errors of its own
             said = " ".join(str(error).split()) or type(error).__name__
             reasons.append(f"{hub}: {textwrap.shorten(said, 100, placeholder=' ...')}")
