@@ -18,8 +18,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from chatapp.engines import ModelOptions, OnProgress, require
-from chatapp.engines.device import process_memory
+from chatapp.engines import ModelOptions, OnProgress, gguf, require
+from chatapp.engines.device import free_memory, process_memory
 from chatapp.engines.line import Line
 from chatapp.engines.relay import Relay, read, run
 from chatapp.errors import ContextOverflow, GenerationError, LoadError
@@ -45,6 +45,7 @@ PROMPT_CHUNK = 128
 """Prompt tokens read at a time on a CPU: Stop and the progress wait for one such chunk. Measured:
 5 % slower than llama.cpp's 2048."""
 PROMPT_CACHE_MIB = 1024
+LEAST_CONTEXT = 2048
 RANDOM_SEED = 2**32 - 1
 """llama.cpp takes this one seed to mean "draw one"."""
 
@@ -70,7 +71,14 @@ class LlamaCppEngine:
     supports = frozenset(DIALECT) | {"do_sample", "seed"}
 
     def __init__(
-        self, server: Server, key: str, files: ModelFiles, *, device: str, places: int
+        self,
+        server: Server,
+        key: str,
+        files: ModelFiles,
+        header: Mapping[str, object],
+        *,
+        device: str,
+        places: int,
     ) -> None:
         self._server = server
         self._key = key
@@ -84,7 +92,7 @@ class LlamaCppEngine:
         self.model = files.name
         self.context_length: int | None = advised["n_ctx"]
         self.defaults = _defaults(advised["params"], files.recommended)
-        self.notices: Sequence[Sentence] = _notices(properties["chat_template_caps"])
+        self.notices: Sequence[Sentence] = _notices(header, properties["chat_template_caps"])
 
     def details(self) -> Mapping[str, str]:
         return {"device": self._device, "dtype": self._file_type, "memory": process_memory()}
@@ -226,10 +234,12 @@ def _defaults(advised: Mapping[str, Any], card: Mapping[str, object]) -> Generat
     return GenerationSettings().changed(rounded).changed(card)
 
 
-def _notices(capabilities: Mapping[str, Any]) -> list[Sentence]:
-    if capabilities.get("supports_system_role", True):
-        return []
-    return [Sentence("notice-no-system")]
+def _notices(header: Mapping[str, object], template: Mapping[str, Any]) -> list[Sentence]:
+    if "tokenizer.chat_template" not in header:
+        return [Sentence("notice-no-template")]
+    if not template.get("supports_system_role", True):
+        return [Sentence("notice-no-system")]
+    return []
 
 
 def _translate(error: Mapping[str, Any]) -> GenerationError:
@@ -238,8 +248,6 @@ def _translate(error: Mapping[str, Any]) -> GenerationError:
             "context-overflow", tokens=error["n_prompt_tokens"], context=error["n_ctx"]
         )
     message = str(error.get("message", "no reason given"))
-    if "Context size has been exceeded" in message:
-        return GenerationError("context-shared-full")
     return GenerationError("generation-failed", cause=message)
 
 
@@ -256,25 +264,42 @@ def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> L
     parameters.model.path = str(files.path)
     parameters.model_alias = {files.name}
     parameters.api_keys = [key]
-    parameters.n_ctx = 0  # what the model was trained with
     parameters.n_parallel = options.places
-    parameters.kv_unified = True
+    # Each chat its own cache: in a shared one they change each other's rounding, so that no seed
+    # would give the same text twice, and together they can fill it up.
+    parameters.kv_unified = False
     parameters.cache_ram_mib = PROMPT_CACHE_MIB
     parameters.ui = False
     parameters.endpoint_slots = False
     parameters.verbosity = -1
-    device = _choose_device(parameters, options, xllamacpp)
+    device, free = _choose_device(parameters, options, xllamacpp)
     try:
+        header = gguf.read_header(files.path)
+        parameters.n_ctx = options.places * _context(header, files, free, options.places)
         server = xllamacpp.Server(parameters)
-    except RuntimeError as error:
-        raise LoadError(
-            "model-broken", name=files.name, cause=_why_broken(files), path=files.path
-        ) from error
-    return LlamaCppEngine(server, key, files, device=device, places=options.places)
+    except (OSError, ValueError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else Sentence("cause-gguf-damaged")
+        raise LoadError("model-broken", name=files.name, cause=cause, path=files.path) from error
+    return LlamaCppEngine(server, key, files, header, device=device, places=options.places)
 
 
-def _choose_device(parameters: CommonParams, options: ModelOptions, xllamacpp: Any) -> str:
-    """Set the device in the parameters; returns its name. Raises LoadError."""
+def _context(header: Mapping[str, object], files: ModelFiles, free: int, places: int) -> int:
+    """The context of each chat in tokens: what the model was trained with, if memory allows.
+
+    The caches may take half of what is free (bytes) beside the weights; 0 leaves it to llama.cpp.
+    """
+    trained = gguf.context_length(header)
+    token_bytes = gguf.kv_bytes_per_token(header)
+    if trained is None or token_bytes is None:
+        return 0
+    room = max(0, free - files.path.stat().st_size) // 2
+    return min(trained, max(LEAST_CONTEXT, room // (places * token_bytes)))
+
+
+def _choose_device(
+    parameters: CommonParams, options: ModelOptions, xllamacpp: Any
+) -> tuple[str, int]:
+    """Set the device in the parameters; returns its name and free bytes. Raises LoadError."""
     devices = xllamacpp.get_device_info()
     kinds = xllamacpp.ggml_backend_dev_type
     gpus = [found for found in devices if found["type"] != kinds.GGML_BACKEND_DEVICE_TYPE_CPU]
@@ -286,16 +311,11 @@ def _choose_device(parameters: CommonParams, options: ModelOptions, xllamacpp: A
     if options.cpu_only or not gpus:
         parameters.n_gpu_layers = 0
         parameters.n_batch = parameters.n_ubatch = PROMPT_CHUNK
-        return "cpu"
+        return "cpu", free_memory()
     parameters.n_gpu_layers = -1
     if options.gpus != "auto":
         parameters.main_gpu = int(options.gpus)
         parameters.split_mode = xllamacpp.llama_split_mode.LLAMA_SPLIT_MODE_NONE
         gpus = [gpus[int(options.gpus)]]
-    return ", ".join(str(gpu["description"]) for gpu in gpus)
-
-
-def _why_broken(files: ModelFiles) -> Sentence:
-    with files.path.open("rb") as file:
-        is_gguf = file.read(4) == b"GGUF"
-    return Sentence("cause-gguf-damaged" if is_gguf else "cause-not-gguf")
+    names = ", ".join(str(gpu["description"]) for gpu in gpus)
+    return names, sum(int(gpu["memory_free"]) for gpu in gpus)

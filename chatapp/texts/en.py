@@ -37,9 +37,8 @@ SENTENCES = {
     "model-needs-package": "{name} needs a package that is not installed: {cause}.",
     "conversion-not-saved": "The converted weights could not be saved in {path} ({cause}). "
     "Make room there, or set CHATAPP_CACHE_DIR to another folder.",
-    "cause-gguf-damaged": "the file is damaged or incomplete, or this llama.cpp does not know its "
-    "architecture",
-    "cause-not-gguf": "it is no GGUF file",
+    "cause-gguf-damaged": "it is damaged, incomplete or no GGUF file at all, or this llama.cpp does "
+    "not know its architecture",
     "llamacpp-needs-gguf": "llama.cpp reads .gguf files only, and {path} is none. "
     "Use --engine transformers, or name a .gguf file with -c.",
     "gpu-missing": "There is no GPU {asked} here; there are: {known}. Leave -g out to let chatapp "
@@ -102,8 +101,6 @@ SENTENCES = {
     # --- answering
     "context-overflow": "This message is too long: {tokens} tokens with the system prompt, and the "
     "model's context holds {context}. Shorten the message or the system prompt.",
-    "context-shared-full": "The chats that run at the same time have filled the model's memory. "
-    "What it said so far is kept; ask again in a moment.",
     "line-full": "{waiting} requests are waiting for the model already. Try again in a moment.",
     "out-of-memory": "The model ran out of memory. Shorten the conversation, or lower "
     "max_new_tokens, and ask again.",

@@ -42,6 +42,13 @@ SENTENCES = {
     "demo-missing": "演示模型尚未安装。请运行：{command} ，或用 -c 指定模型。",
     "package-missing": "引擎 {engine} 需要软件包 {package}。请运行：{command}",
     "model-broken": "{name} 加载失败：{cause}。请检查 {path} 中的文件，或重新下载。",
+    "model-too-large": "内存不足以加载 {name}。请选用更小的模型，或它的 .gguf 文件。",
+    "model-needs-package": "{name} 需要一个尚未安装的软件包：{cause}。",
+    "conversion-not-saved": "转换后的权重无法保存到 {path}（{cause}）。"
+    "请在那里腾出空间，或用 CHATAPP_CACHE_DIR 指定其他文件夹。",
+    "cause-gguf-damaged": "文件已损坏、不完整、根本不是 GGUF 文件，或者此版本的 llama.cpp 不认识它的架构",
+    "llamacpp-needs-gguf": "llama.cpp 只能读取 .gguf 文件，而 {path} 不是。"
+    "请使用 --engine transformers，或用 -c 指定一个 .gguf 文件。",
     "gpu-missing": "这里没有 GPU {asked}；现有：{known}。去掉 -g 可由 chatapp 自行选择，"
     "或使用 --cpu-only。",
     "gpu-none": "没有任何 GPU",
@@ -114,6 +121,7 @@ SENTENCES = {
     "line-full": "已有 {waiting} 个请求在等待模型。请稍后再试。",
     "out-of-memory": "模型的内存不足。请缩短对话，或调低 max_new_tokens，然后重新提问。",
     "generation-failed": "模型出错：{cause}。已生成的部分会保留；请重新提问。",
+    "template-failed": "模型的对话模板无法处理这段对话：{cause}。请新建对话，或修改消息。",
     "engine-closed": "模型在回答时被关闭。请重新启动程序。",
     "turns-left-out": "对话已超出模型的上下文：最早的 {count} 轮未发送给模型，但仍保留在对话中。",
     "progress-downloading": "正在下载",
