@@ -1,43 +1,65 @@
-"""The line under an answer, and the one while it is awaited."""
+"""The line under an answer says what is known, and nothing that is not."""
 
 from __future__ import annotations
 
 import pytest
 
-from chatapp.events import Finished, Progress, Reason, Timings, Usage
+from chatapp.events import Finished, Progress, Reason, Stage, Timings, Usage
 from chatapp.stats import progress_line, stats_line
 from chatapp.texts import Texts
 
 
-def test_a_whole_answer_shows_its_figures() -> None:
-    finished = Finished("stop", Usage(20, 11), Timings(0.25, 1.25), seed=7)
-    assert stats_line(finished, 4096, Texts("en")) == (
-        "11 tokens · 10.0 tokens/s · first after 0.25 s · context 31/4096 · seed 7"
+def finished(
+    reason: Reason = "stop", tokens: int = 11, first: float | None = 0.5, total: float = 1.5
+) -> Finished:
+    return Finished(reason, Usage(20, tokens), Timings(first, total), seed=7)
+
+
+def test_tokens_speed_first_token_context_and_seed_are_said() -> None:
+    assert stats_line(finished(), 4096, Texts("en")) == (
+        "11 tokens · 10.0 tokens/s · first after 0.50 s · context 31/4096 · seed 7"
     )
+    assert stats_line(finished(), 4096, Texts("zh")).startswith("11 个词元 · 10.0 词元/秒")
+
+
+@pytest.mark.parametrize(("reason", "word"), [("stopped", "stopped"), ("length", "cut at")])
+def test_an_answer_that_was_cut_says_so_first(reason: Reason, word: str) -> None:
+    assert stats_line(finished(reason), 4096, Texts("en")).startswith(word)
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"), [("stopped", "stopped"), ("length", "cut at max_new_tokens")]
+    "timings",
+    [
+        finished(tokens=1),
+        finished(first=None),
+        finished(first=1.5),
+        finished(tokens=0, first=None),
+    ],
 )
-def test_an_answer_that_was_cut_says_so_first(reason: Reason, said: str) -> None:
-    line = stats_line(Finished(reason, Usage(20, 3), Timings(0.1, 1.0), seed=7), 4096, Texts("en"))
-    assert line.startswith(f"{said} · 3 tokens")
+def test_a_speed_that_is_not_known_is_not_made_up(timings: Finished) -> None:
+    assert "tokens/s" not in stats_line(timings, 4096, Texts("en"))
 
 
-def test_an_answer_without_a_token_has_no_speed_and_no_first_one() -> None:
-    line = stats_line(Finished("stopped", Usage(5, 0), Timings(None, 0.3), 7), None, Texts("en"))
-    assert line == "stopped · 0 tokens · context 5/? · seed 7"
+def test_an_unknown_context_is_a_question_mark() -> None:
+    assert "context 31/?" in stats_line(finished(), None, Texts("en"))
 
 
 @pytest.mark.parametrize(
     ("progress", "line"),
     [
-        (Progress("queued", 2), "waiting: place 2 in line"),
-        (Progress("reading", 64, 128), "reading 64/128"),
+        (Progress("queued", 3), "waiting: place 3 in line"),
+        (Progress("reading", 512, 2048), "reading 512/2048"),
         (Progress("reading"), "reading"),
         (Progress("loading", 1, 4), "loading the model 25%"),
-        (Progress("downloading", 3 * 2**20, 5 * 2**20), "downloading 3/5 MiB"),
+        (Progress("downloading", 3 * 2**20, 12 * 2**20), "downloading 3/12 MiB"),
+        (Progress("downloading", 3 * 2**20), "downloading"),
+        (Progress("writing", 0, 0), "writing"),
     ],
 )
-def test_progress_is_said_in_the_measure_of_its_stage(progress: Progress, line: str) -> None:
+def test_a_progress_says_where_it_stands(progress: Progress, line: str) -> None:
     assert progress_line(progress, Texts("en")) == line
+
+
+@pytest.mark.parametrize("stage", Stage.__args__)  # type: ignore[attr-defined]
+def test_every_stage_can_be_said(stage: Stage) -> None:
+    assert progress_line(Progress(stage, 1, 2), Texts("zh"))
