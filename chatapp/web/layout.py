@@ -83,12 +83,11 @@ class Layout:
             container=False,
             lines=1,
             max_lines=8,
-            scale=1,
             autofocus=True,
             elem_id="message",
         )
-        self.send = self._button("send", "primary")
-        self.stop = self._button("stop", "stop", visible=False)
+        self.send = self._button("send", "primary", size="md")
+        self.stop = self._button("stop", size="md", visible=False)
 
     def _make_actions(self) -> None:
         self.regenerate = self._button("regenerate", interactive=False)
@@ -98,17 +97,16 @@ class Layout:
     def _button(
         self,
         name: str,
-        variant: Literal["primary", "secondary", "stop"] = "secondary",
+        variant: Literal["primary", "secondary"] = "secondary",
         *,
+        size: Literal["sm", "md"] = "sm",
         visible: bool = True,
         interactive: bool = True,
     ) -> gr.Button:
         return gr.Button(
             self._texts(f"page-{name}"),
             variant=variant,
-            size="sm" if variant == "secondary" else "md",
-            scale=0,
-            min_width=0,
+            size=size,
             visible=visible,
             interactive=interactive,
             elem_id=name,

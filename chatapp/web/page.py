@@ -86,10 +86,10 @@ class Page:
         self.blocks.load(None, None, None, js=ESCAPE_STOPS, **ours)
         self.blocks.unload(self._on_unload)
 
-    def _on_ask(self, text: str, *panel: Any, request: gr.Request) -> Iterator[Updates]:
+    def _on_ask(self, request: gr.Request, text: str, *panel: Any) -> Iterator[Updates]:
         yield from self._act(Ask(text), panel, request)
 
-    def _on_regenerate(self, *panel: Any, request: gr.Request) -> Iterator[Updates]:
+    def _on_regenerate(self, request: gr.Request, *panel: Any) -> Iterator[Updates]:
         yield from self._act(Regenerate(), panel, request)
 
     def _on_undo(self, request: gr.Request) -> Iterator[Updates]:
@@ -101,7 +101,7 @@ class Page:
     def _on_stop(self, request: gr.Request) -> None:
         self._session(request).stop()
 
-    def _on_change(self, *panel: Any, request: gr.Request) -> Updates:
+    def _on_change(self, request: gr.Request, *panel: Any) -> Updates:
         """Keep what the panel shows; a value that is being typed may be none yet."""
         session = self._session(request)
         unchanged = {self._layout.system: gr.skip()}
@@ -121,7 +121,7 @@ class Page:
         session.reset_settings()
         return self._values(session)
 
-    def _on_load(self, key: str, is_wide: bool, request: gr.Request) -> Updates:
+    def _on_load(self, request: gr.Request, key: str, is_wide: bool) -> Updates:
         session = self.sessions.open(request.session_hash or "", key)
         return (
             self._conversation(session)

@@ -164,6 +164,7 @@ class _Server(uvicorn.Server):
         self._on_leaving()
         self.force_exit = True  # every open page holds a stream of events that never ends
         await super().shutdown(sockets)
+        await self.lifespan.shutdown()  # which being forced leaves out
 
 
 def _mounted(engine: Engine, options: Options) -> tuple[FastAPI, Callable[[], None]]:

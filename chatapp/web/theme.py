@@ -14,13 +14,13 @@ FONTS = (
     "Noto Sans CJK SC",
     "sans-serif",
 )
-MONOSPACED = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Noto Sans Mono CJK SC")
+MONOSPACED = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
 def theme() -> gr.themes.Base:
     """Quiet greys, one accent; the system's own fonts, so that nothing is fetched."""
     fonts = [gr.themes.Font(name) for name in FONTS]
-    monospaced = [gr.themes.Font(name) for name in (*MONOSPACED, "monospace")]
+    monospaced = [gr.themes.Font(name) for name in MONOSPACED]
     return gr.themes.Default(
         primary_hue="indigo",
         secondary_hue="indigo",

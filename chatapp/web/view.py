@@ -132,7 +132,7 @@ def status(
 
 def _progress(progress: Progress, texts: Texts) -> str:
     said = texts(f"progress-{progress.stage}", done=progress.done, total=progress.total)
-    if progress.stage != "queued" and progress.total:
+    if progress.stage == "reading" and progress.total:
         said += f" {progress.done}/{progress.total}"
     return said
 
