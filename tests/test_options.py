@@ -164,7 +164,7 @@ def test_a_port_is_a_number_that_exists(port: str, capsys: pytest.CaptureFixture
 
 def test_mistakes_are_said_in_chinese_too(capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(["--lang", "zh", "--temperature", "9"], "chat", capsys)
-    assert "temperature=9 无效：temperature 应为 0 到 2 的数。" in said
+    assert "temperature=9 无效。temperature 的取值：0 到 2 的数。" in said
 
 
 @pytest.mark.parametrize("face", FACES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import string
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from chatapp import errors
 from chatapp.events import Stage
 from chatapp.options import build_parser
 from chatapp.settings import SETTING_NAMES
+from chatapp.terminal.commands import COMMANDS
 from chatapp.texts import (
     LANGUAGES,
     Language,
@@ -39,10 +39,6 @@ def declared_keys() -> set[str]:
         if action.dest not in SETTING_NAMES
     }
     keys = {f"setting.{name}" for name in SETTING_NAMES} | {f"flag.{name}" for name in flags}
-    if importlib.util.find_spec("chatapp.terminal.commands") is None:
-        return keys
-    from chatapp.terminal.commands import COMMANDS
-
     return keys | {f"command.{name}" for name in COMMANDS}
 
 
@@ -72,7 +68,7 @@ def test_every_sentence_can_be_said_and_ends_clean(language: Language) -> None:
     texts = Texts(language)
     for key, sentence in catalogue(language).items():
         said = texts(key, **{name: Anything() for name in placeholders(sentence)})
-        assert said == said.rstrip() and said, key
+        assert said == said.strip() and said, key
         assert "  " not in said, key
 
 
@@ -97,7 +93,7 @@ def test_a_sentence_inside_a_sentence_is_said_in_the_same_language() -> None:
     limits = Sentence("expected-whole", {"low": 0, "high": 9})
     bad = Sentence("setting-bad-value", {"name": "top_k", "value": "x", "expected": limits})
     assert Texts("en")(bad).endswith("takes a whole number from 0 to 9.")
-    assert Texts("zh")(bad).endswith("应为 0 到 9 的整数。")
+    assert Texts("zh")(bad).endswith("top_k 的取值：0 到 9 的整数。")
 
 
 def test_what_a_person_typed_is_never_taken_for_a_placeholder() -> None:
