@@ -93,7 +93,10 @@ def open_engine(options: ModelOptions, on_progress: OnProgress = lambda progress
         files = hub.find(options.checkpoint_path, on_progress)
     name = choose_engine(files) if options.engine == "auto" else options.engine
     module = cast("_EngineModule", importlib.import_module(ENGINES[name]))
-    return module.load(files, options, on_progress)
+    engine = module.load(files, options, on_progress)
+    if files.is_demo:
+        engine.notices = (Sentence("notice-demo", {"name": files.name}), *engine.notices)
+    return engine
 
 
 def choose_engine(files: ModelFiles) -> str:
