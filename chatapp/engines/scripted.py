@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from chatapp.engines import ModelOptions, OnProgress
 from chatapp.engines.line import HEARTBEAT, Line
+from chatapp.errors import GenerationError
 from chatapp.events import (
     EventStream,
     Finished,
@@ -68,6 +69,7 @@ class ScriptedEngine:
         self._scripts = list(scripts)
         self._seconds_per_token = seconds_per_token
         self._line = Line(places)
+        self._closed = threading.Event()
 
     def details(self) -> Mapping[str, str]:
         return {"device": "none", "dtype": "none"}
@@ -79,6 +81,8 @@ class ScriptedEngine:
     def stream(
         self, messages: Sequence[Message], settings: GenerationSettings, cancel: threading.Event
     ) -> EventStream:
+        if self._closed.is_set():
+            raise GenerationError("engine-closed")
         begin = time.monotonic()
         first: float | None = None
         said = 0
@@ -87,14 +91,14 @@ class ScriptedEngine:
         prompt_tokens = self.count_tokens(messages)
         with self._line.join(cancel) as waiting:
             yield from waiting
-            script = self._scripts.pop(0) if self._scripts else self._improvise(settings)
+            script = Script(()) if self._stopped(cancel) else self._next(settings)
             reading = Progress("reading", prompt_tokens, prompt_tokens)
-            yield from _pause(script.seconds_reading, cancel, reading)
+            yield from self._pause(script.seconds_reading, cancel, reading)
             for piece in script.pieces:
                 writing = Progress("writing", said, settings.max_new_tokens)
-                yield from _pause(script.seconds_per_token, cancel, writing)
-                if cancel.is_set() or said == settings.max_new_tokens:
-                    reason = "stopped" if cancel.is_set() else "length"
+                yield from self._pause(script.seconds_per_token, cancel, writing)
+                if self._stopped(cancel) or said == settings.max_new_tokens:
+                    reason = "length"
                     break
                 if any(stop in str(piece) for stop in settings.stop):
                     break
@@ -106,24 +110,35 @@ class ScriptedEngine:
             else:
                 if script.error is not None:
                     raise script.error
-            if cancel.is_set():
+            if self._stopped(cancel):
                 reason = "stopped"
             timings = Timings(first, time.monotonic() - begin)
             yield Finished(reason, Usage(prompt_tokens, said), timings, settings.seed)
 
     def close(self) -> None:
-        self._scripts.clear()
+        self._closed.set()
+
+    def _next(self, settings: GenerationSettings) -> Script:
+        try:
+            return self._scripts.pop(0)
+        except IndexError:
+            return self._improvise(settings)
 
     def _improvise(self, settings: GenerationSettings) -> Script:
         source = random.Random(0 if settings.greedy else settings.seed)
         words = source.choices(WORDS, k=source.randint(12, 40))
         return Script([word + " " for word in words], self._seconds_per_token)
 
+    def _stopped(self, cancel: threading.Event) -> bool:
+        return cancel.is_set() or self._closed.is_set()
 
-def _pause(seconds: float, cancel: threading.Event, progress: Progress) -> Iterator[Progress]:
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0 and not cancel.wait(min(left, HEARTBEAT)):
-        yield progress
+    def _pause(
+        self, seconds: float, cancel: threading.Event, progress: Progress
+    ) -> Iterator[Progress]:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stopped(cancel):
+            if not cancel.wait(min(left, HEARTBEAT)):
+                yield progress
 
 
 def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> ScriptedEngine:

@@ -9,6 +9,7 @@ import pytest
 
 from chatapp.engines import ENGINES, ModelOptions, open_engine
 from chatapp.engines.scripted import Script, ScriptedEngine
+from chatapp.errors import GenerationError
 from chatapp.events import Event, Finished, Progress, ReasoningDelta, TextDelta
 from chatapp.messages import Message
 from chatapp.settings import SETTING_NAMES, GenerationSettings
@@ -95,6 +96,36 @@ def test_a_scripted_failure_comes_after_its_last_piece() -> None:
         for event in stream:
             heard += event.text if isinstance(event, TextDelta) else ""
     assert heard == "a"
+
+
+def test_who_is_cancelled_while_waiting_is_never_begun() -> None:
+    engine = ScriptedEngine([Script(["a "] * 3), Script(["b "])])
+    running = engine.stream(QUESTION, GenerationSettings(), threading.Event())
+    next(running)
+    cancel = threading.Event()
+    waiting = engine.stream(QUESTION, GenerationSettings(), cancel)
+    assert next(waiting) == Progress("queued", 1)
+    cancel.set()
+    assert text_of(list(waiting)) == ""
+    assert text_of([TextDelta("a "), *running]) == "a a a "
+    assert text_of(answer(engine)) == "b ", "the next script is still to be said"
+
+
+def test_closing_the_engine_stops_what_it_says_and_what_waits_and_refuses_more() -> None:
+    engine = ScriptedEngine([Script(["a "] * 1000, seconds_per_token=0.01)])
+    own, cancel = GenerationSettings(), threading.Event()
+    running = engine.stream(QUESTION, own, cancel)
+    while not isinstance(next(running), TextDelta):
+        pass
+    waiting = engine.stream(QUESTION, own, cancel)
+    assert next(waiting) == Progress("queued", 1)
+    engine.close()
+    for stream in (running, waiting):
+        *_, last = stream
+        assert isinstance(last, Finished) and last.reason == "stopped"
+    assert engine.tokens == 1
+    with pytest.raises(GenerationError, match="was closed"):
+        answer(engine)
 
 
 def test_it_is_opened_by_name_without_any_model() -> None:
