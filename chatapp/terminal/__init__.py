@@ -1,9 +1,15 @@
-"""placeholder until the face is built."""
+"""The terminal face. `main` reads the flags first: `--help` imports nothing of what is behind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chatapp.options import parse
+
 
 def main(arguments: Sequence[str]) -> int:
-    raise NotImplementedError
+    """Chat in the terminal, or answer one prompt; returns the exit code."""
+    options = parse(arguments, "chat")
+    from chatapp.terminal.app import run
+
+    return run(options)

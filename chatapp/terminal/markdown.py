@@ -23,6 +23,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from chatapp.terminal.plain import clean
+from chatapp.terminal.wrap import Prose
 
 Row = list[Segment]
 
@@ -89,7 +90,7 @@ def code_of(block: Block) -> Token | None:
 def render_block(block: Block, console: Console) -> list[Row]:
     """A block as rows of the window, without blank ones at its ends."""
     tokens = _parse(block.source)
-    shown: ConsoleRenderable = Text(block.source.strip("\n"))
+    shown: ConsoleRenderable = Prose(Text(block.source.strip("\n")))
     if _fits(tokens, console.width):
         shown = _Markdown(tokens)
     rows = render_rows(shown, console)
@@ -187,8 +188,14 @@ class _Code(markdown.CodeBlock):
             yield _Indented(line)
 
 
+class _Paragraph(markdown.Paragraph):
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Prose(self.text)
+
+
 class _Heading(markdown.Heading):
-    LEVEL_ALIGN = dict.fromkeys(markdown.Heading.LEVEL_ALIGN, "left")
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Prose(self.text)
 
 
 class _Item(markdown.ListItem):
@@ -240,6 +247,7 @@ class _Markdown(markdown.Markdown):
     """rich's Markdown over tokens of our own."""
 
     elements = markdown.Markdown.elements | {
+        "paragraph_open": _Paragraph,
         "heading_open": _Heading,
         "fence": _Code,
         "code_block": _Code,

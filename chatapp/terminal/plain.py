@@ -23,6 +23,11 @@ def clean(text: str) -> str:
     return text.translate(_TABLE)
 
 
+def whole(text: str) -> str:
+    """What a person typed, without the halves of surrogate pairs that broken bytes leave."""
+    return text.translate(_SURROGATES)
+
+
 def first_line(text: str, width: int) -> str:
     """The first line of a text, cut to that many columns."""
     text = clean(text.strip())
@@ -62,6 +67,13 @@ class StatusLine:
         assert self._stream is not None
         self._stream.write(f"\r\x1b[K{text}")
         self._stream.flush()
+
+
+def tell(stream: TextIO | None, text: str) -> None:
+    """A line for a person, where there is anything to write it to."""
+    if stream is not None:
+        stream.write(clean(text) + "\n")
+        stream.flush()
 
 
 def join_texts(texts: Iterable[str | None]) -> str:

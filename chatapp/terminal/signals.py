@@ -12,6 +12,8 @@ from typing import TextIO
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
+BROKEN_PIPE = 128 + 13
+"""Exit codes, as a shell would report the signals; Windows has no SIGPIPE to take it from."""
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from chatapp.terminal.markdown import (
     split,
 )
 from chatapp.terminal.plain import clean
+from chatapp.terminal.wrap import Prose
 
 FRAME = 1 / 12
 """Seconds between two drawings, at least."""
@@ -81,7 +82,7 @@ class AnswerView:
 
     def note(self, text: str) -> None:
         """A sentence above the answer."""
-        self._console.print(Text(text, style="yellow"))
+        self._console.print(Prose(Text(text, style="yellow")))
 
     def reason(self, text: str) -> None:
         """More of the reasoning, which stands dim above the answer."""
@@ -188,7 +189,7 @@ def _lines(block: Block, console: Console) -> list[list[Row]]:
 
 
 def _dim(text: str, console: Console) -> list[Row]:
-    return render_rows(Text(text, style="dim"), console)
+    return render_rows(Prose(Text(text, style="dim")), console)
 
 
 def print_markdown(text: str, console: Console) -> None:

@@ -1,0 +1,49 @@
+"""A model that loads in a thread, so that Ctrl-C and the screen need not wait for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
+
+from chatapp.engines import Engine, ModelOptions, open_engine
+from chatapp.events import Progress
+
+GLANCE = 0.1
+"""Seconds between two looks at how far it is."""
+
+
+class Loading:
+    """An engine on its way."""
+
+    def __init__(self, options: ModelOptions) -> None:
+        self._options = options
+        self._engine: Future[Engine] = Future()
+        self._progress: Progress | None = None
+        self.is_pending = False
+        """Whether it has begun, and the engine is not handed over yet."""
+
+    def begin(self) -> None:
+        self.is_pending = True
+        threading.Thread(target=self._load, name="loading", daemon=True).start()
+
+    def wait(self, show: Callable[[Progress], None]) -> Engine:
+        """The engine; until it is there its progress is shown. Raises LoadError."""
+        while not self._engine.done():
+            with suppress(NotYet):
+                self._engine.exception(timeout=GLANCE)
+            if self._progress is not None and not self._engine.done():
+                show(self._progress)
+        self.is_pending = False
+        return self._engine.result()
+
+    def _load(self) -> None:
+        def note(progress: Progress) -> None:
+            self._progress = progress
+
+        try:
+            self._engine.set_result(open_engine(self._options, note))
+        except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+            self._engine.set_exception(error)

@@ -1,0 +1,62 @@
+"""One prompt, one answer: no prompt_toolkit, no rich; nothing but the answer on the output."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import TextIO
+
+from chatapp.chat import initial_settings, respond
+from chatapp.engines import Engine
+from chatapp.errors import CommandError
+from chatapp.events import Progress, TextDelta
+from chatapp.messages import Conversation
+from chatapp.options import Options
+from chatapp.stats import progress_line
+from chatapp.terminal.plain import StatusLine, clean, join_texts, tell, whole
+from chatapp.texts import Texts
+
+
+def read_prompt(
+    asked: str | None, source: TextIO | None, errors: TextIO | None, texts: Texts
+) -> str:
+    """What -p says, a blank line, and all that is piped in; whichever of the two there is.
+
+    Where there is neither because only the output is redirected, the message is typed, up to
+    Ctrl-D. Raises CommandError when nothing is there to be answered.
+    """
+    piped = None
+    if source is not None and (asked is None or not source.isatty()):
+        if source.isatty():
+            tell(errors, texts("terminal-type-prompt"))
+        piped = source.read()
+    prompt = whole(join_texts([asked, piped]))
+    if not prompt:
+        raise CommandError("terminal-empty-prompt")
+    return prompt
+
+
+def answer_once(
+    engine: Engine, prompt: str, options: Options, output: TextIO, status: StatusLine, texts: Texts
+) -> None:
+    """Stream the answer to a prompt into `output`. Raises ChatError, BrokenPipeError."""
+    settings = initial_settings(engine, dict(options.changes))
+    conversation = Conversation(whole(options.system))
+    conversation.ask(prompt)
+    said = ""
+    try:
+        with closing(respond(engine, conversation, settings, threading.Event())) as events:
+            for event in events:
+                match event:
+                    case TextDelta(text):
+                        status.erase()
+                        said = clean(text) or said
+                        output.write(clean(text))
+                        output.flush()
+                    case Progress() if not said:
+                        status.show(progress_line(event, texts))
+    finally:
+        status.erase()
+        if not said.endswith("\n"):
+            output.write("\n")
+            output.flush()
