@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,3 +40,19 @@ def own_data_dir(session_cache: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 def here() -> Path:
     """The root of the repository."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes (once a session) the folder of a tiny model: `tiny_model("qwen2")`."""
+    made: dict[tuple[object, ...], Path] = {}
+
+    def build(family: str, **recommended: object) -> Path:
+        from tests import tiny_models
+
+        key = (family, *sorted(recommended.items()))
+        if key not in made:
+            made[key] = tiny_models.build(family, tmp_path_factory.mktemp(family), **recommended)
+        return made[key]
+
+    return build
