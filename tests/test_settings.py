@@ -512,7 +512,7 @@ def test_a_setting_the_engine_lacks_is_refused_with_what_it_has() -> None:
 
 
 def test_seeds_derive_from_base_turn_and_version_and_from_nothing_else() -> None:
-    assert derive_seed(1234, turn=1, version=0) == 4144365349
+    assert derive_seed(1234, turn=1, version=0) == 2992097731
     seeds = {
         derive_seed(base, turn=turn, version=version)
         for base in (0, 1, 7, 1234, MAX_SEED)
