@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from readme_tables import README, TABLES, between_marks, marked
 
 from chatapp.options import build_parser
 from chatapp.texts import Texts
+from tests.readme_tables import README, TABLES, between_marks, marked
 
 FOREIGN_FLAGS = {"--no-deps", "--version", "--help"}
 """Flags of other programs that the README may name, and those every program has."""
