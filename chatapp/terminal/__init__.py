@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 from chatapp.options import parse
@@ -12,4 +13,5 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(arguments, "chat")
     from chatapp.terminal.app import run
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return run(options)

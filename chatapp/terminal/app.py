@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
-from chatapp.engines import Engine
 from chatapp.errors import ChatError
+from chatapp.events import Progress
 from chatapp.options import Options
 from chatapp.stats import progress_line
 from chatapp.terminal.loading import Loading
@@ -19,7 +20,7 @@ from chatapp.terminal.plain import StatusLine, tell
 from chatapp.terminal.signals import (
     BROKEN_PIPE,
     INTERRUPTED,
-    TERMINATED,
+    signals_end_at_once,
     silent_keys,
     termination_leaves,
 )
@@ -40,59 +41,66 @@ def run(options: Options) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     is_chat = options.prompt is None and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
-    loading = Loading(options.model)
     try:
         with termination_leaves():
-            (_chat if is_chat else _answer)(options, loading, texts)
-        code = 0
+            (_chat if is_chat else _answer)(options, texts)
     except ChatError as error:
         tell(sys.stderr, texts(error.sentence))
-        code = 1
+        return 1
     except BrokenPipeError:  # whoever read the answer has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = BROKEN_PIPE
+        return BROKEN_PIPE
     except KeyboardInterrupt:
-        code = INTERRUPTED
-    except SystemExit:
-        code = TERMINATED
-    if loading.is_pending:
-        os._exit(code)  # the interpreter may crash when it ends around a library at work
-    return code
+        return INTERRUPTED
+    return 0
 
 
-def _answer(options: Options, loading: Loading, texts: Texts) -> None:
+def _answer(options: Options, texts: Texts) -> None:
     prompt = read_prompt(options.prompt, sys.stdin, sys.stderr, texts)
-    loading.begin()
-    with closing(_load(loading, texts)) as engine:
-        answer_once(engine, prompt, options, sys.stdout, StatusLine(sys.stderr), texts)
+    status = StatusLine(sys.stderr)
+    with signals_end_at_once(status.erase):
+        engine = Loading(options.model).wait(_shown_in(status, texts))
+    with closing(engine):
+        answer_once(engine, prompt, options, sys.stdout, status, texts)
 
 
-def _chat(options: Options, loading: Loading, texts: Texts) -> None:
-    with silent_keys(sys.stdin):
-        loading.begin()
-        # These take their time to import; the model loads meanwhile.
-        from rich.console import Console
+def _chat(options: Options, texts: Texts) -> None:
+    status = StatusLine(sys.stderr)
+    with silent_keys(sys.stdin) as restore:
 
-        from chatapp.terminal.markdown import THEME
-        from chatapp.terminal.prompt import build_prompt, open_history
-        from chatapp.terminal.session import Session
+        def clean_up() -> None:
+            status.erase()
+            restore()
 
-        console = Console(theme=THEME, highlight=False, markup=False, emoji=False)
-        with closing(_load(loading, texts)) as engine:
+        with signals_end_at_once(clean_up):
+            loading = Loading(options.model)
+            # What takes a while to import comes in while the model loads.
+            from rich.console import Console
+
+            from chatapp.terminal.markdown import THEME
+            from chatapp.terminal.prompt import build_prompt, open_history
+            from chatapp.terminal.session import Session
+
+            engine = loading.wait(_shown_in(status, texts))
+        with closing(engine):
+            console = Console(theme=THEME, highlight=False, markup=False, emoji=False)
             session = Session(
                 engine, console, texts, system=options.system, changes=options.changes
             )
             session.greet()
-            prompt = build_prompt(session, open_history(session))
-            converse(session, prompt)
+            converse(session, build_prompt(session, open_history(session)))
 
 
-def _load(loading: Loading, texts: Texts) -> Engine:
-    status = StatusLine(sys.stderr)
-    try:
-        return loading.wait(lambda progress: status.show(progress_line(progress, texts)))
-    finally:
-        status.erase()
+def _shown_in(status: StatusLine, texts: Texts) -> Callable[[Progress | None], None]:
+    """Shows progress in a line, and None by taking the line away."""
+
+    def show(progress: Progress | None) -> None:
+        if progress is None:
+            status.erase()
+        else:
+            status.show(progress_line(progress, texts))
+
+    return show
 
 
 def converse(session: Session, prompt: PromptSession[str]) -> None:

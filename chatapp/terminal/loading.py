@@ -1,4 +1,4 @@
-"""A model that loads in a thread, so that Ctrl-C and the screen need not wait for it."""
+"""A model that loads in a thread, so that signals and the screen need not wait for it."""
 
 from __future__ import annotations
 
@@ -16,34 +16,27 @@ GLANCE = 0.1
 
 
 class Loading:
-    """An engine on its way."""
+    """An engine on its way; it begins at once."""
 
     def __init__(self, options: ModelOptions) -> None:
-        self._options = options
         self._engine: Future[Engine] = Future()
         self._progress: Progress | None = None
-        self.is_pending = False
-        """Whether it has begun, and the engine is not handed over yet."""
+        threading.Thread(target=self._load, args=[options], name="loading", daemon=True).start()
 
-    def begin(self) -> None:
-        self.is_pending = True
-        threading.Thread(target=self._load, name="loading", daemon=True).start()
-
-    def wait(self, show: Callable[[Progress], None]) -> Engine:
-        """The engine; until it is there its progress is shown. Raises LoadError."""
+    def wait(self, show: Callable[[Progress | None], None]) -> Engine:
+        """The engine; until it is there its progress is shown, then None. Raises LoadError."""
         while not self._engine.done():
+            show(self._progress)
             with suppress(NotYet):
                 self._engine.exception(timeout=GLANCE)
-            if self._progress is not None and not self._engine.done():
-                show(self._progress)
-        self.is_pending = False
+        show(None)
         return self._engine.result()
 
-    def _load(self) -> None:
+    def _load(self, options: ModelOptions) -> None:
         def note(progress: Progress) -> None:
             self._progress = progress
 
         try:
-            self._engine.set_result(open_engine(self._options, note))
+            self._engine.set_result(open_engine(options, note))
         except BaseException as error:  # noqa: BLE001  raised again where it is waited for
             self._engine.set_exception(error)

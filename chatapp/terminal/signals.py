@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
@@ -33,6 +34,26 @@ def interrupts_set(cancel: threading.Event) -> Iterator[None]:
 
 
 @contextmanager
+def signals_end_at_once(clean_up: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM clean up and end the process where it stands.
+
+    For a time with nothing to lose and a library at work in another thread: an exception may get
+    lost inside an import, and the interpreter may crash when it ends around that thread.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        clean_up()
+        os._exit(128 + number)
+
+    previous = [signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous[0])
+        signal.signal(signal.SIGTERM, previous[1])
+
+
+@contextmanager
 def termination_leaves() -> Iterator[None]:
     """SIGTERM leaves through every `finally`, with the exit code that tells of it."""
 
@@ -47,10 +68,13 @@ def termination_leaves() -> Iterator[None]:
 
 
 @contextmanager
-def silent_keys(terminal: TextIO) -> Iterator[None]:
-    """What is typed does not show, and waits unaltered for the next prompt; Ctrl-C still works."""
+def silent_keys(terminal: TextIO) -> Iterator[Callable[[], None]]:
+    """What is typed does not show, and waits unaltered for the next prompt; Ctrl-C still works.
+
+    What it gives puts the terminal back as it was, early.
+    """
     if sys.platform == "win32":
-        yield
+        yield lambda: None
         return
     import termios
 
@@ -59,8 +83,12 @@ def silent_keys(terminal: TextIO) -> Iterator[None]:
     silent = termios.tcgetattr(descriptor)
     silent[0] &= ~termios.ICRNL  # Enter stays Enter: a newline would be Ctrl-J
     silent[3] &= ~(termios.ECHO | termios.ICANON)
+
+    def restore() -> None:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
     termios.tcsetattr(descriptor, termios.TCSADRAIN, silent)
     try:
-        yield
+        yield restore
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        restore()
