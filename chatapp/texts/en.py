@@ -32,6 +32,8 @@ SENTENCES = {
     "Install it with: {command}",
     "model-broken": "{name} could not be loaded: {cause}. Check the files in {path}, "
     "or download them again.",
+    "tokenizer-missing": "{path} has no tokenizer: copy the model's tokenizer files there "
+    "(tokenizer.json, tokenizer_config.json).",
     "model-too-large": "There is not enough memory for {name}. Choose a smaller model, "
     "or a .gguf file of it.",
     "model-needs-package": "{name} needs a package that is not installed: {cause}.",

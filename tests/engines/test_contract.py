@@ -69,9 +69,7 @@ def answer(
 
 
 def text_of(events: list[Event]) -> str:
-    return "".join(
-        event.text for event in events if isinstance(event, TextDelta | ReasoningDelta)
-    )
+    return "".join(event.text for event in events if isinstance(event, TextDelta | ReasoningDelta))
 
 
 def finish_of(events: list[Event]) -> Finished:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, cast
 
 import torch
@@ -62,6 +63,8 @@ class TransformersEngine:
         # A copy: decoding while another thread encodes would trip over the tokenizer's lock.
         self._decoder = copy.deepcopy(getattr(loaded.tokenizer, "_tokenizer", None))
         self._reasons_at_once = self._encoder.opens_reasoning(OPEN_TAG)
+        # generate() splits a prompt only for models with this kind of cache: not for Mamba's.
+        self._reads_in_chunks = "past_key_values" in signature(loaded.model.forward).parameters
         self._line = Line(places=1)
         self._thread = ThreadPoolExecutor(1, "inference")
         self._running: set[threading.Event] = set()
@@ -119,7 +122,8 @@ class TransformersEngine:
     ) -> Finished:
         """Runs in the inference thread: the whole answer to one prompt."""
         inputs = torch.tensor([prompt], device=self._model.device)
-        config = self._config(settings, chunked=len(prompt) > PROMPT_CHUNK)
+        chunked = self._reads_in_chunks and len(prompt) > PROMPT_CHUNK
+        config = self._config(settings, chunked=chunked)
         reason: Reason = "stop"
         try:
             with _seeded(settings.seed, self._model.device), self._watched(streamer, len(prompt)):

@@ -47,6 +47,9 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
     folder = _converted(files, dtype, on_progress) if files.is_gguf else files.path
     with _explained(files), _weights_shown(on_progress, "loading"):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        # Without its files, transformers makes an empty one up.
+        if not any((folder / name).is_file() for name in tokenizer.vocab_files_names.values()):
+            raise LoadError("tokenizer-missing", path=folder)
         model = AutoModelForCausalLM.from_pretrained(
             folder,
             local_files_only=True,
@@ -141,6 +144,8 @@ def _explained(files: ModelFiles) -> Iterator[None]:
     """The libraries' many errors as one LoadError that names the files."""
     try:
         yield
+    except LoadError:
+        raise
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise LoadError("model-too-large", name=files.name) from error
     except ImportError as error:

@@ -1,0 +1,117 @@
+"""Loading: devices, number formats, GGUF's converted copy, and files that are broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import torch
+
+from chatapp import hub
+from chatapp.engines import ModelOptions, open_engine
+from chatapp.engines.transformers.loading import choose_device, choose_dtype
+from chatapp.errors import LoadError
+from chatapp.events import Progress
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def broken(tiny_model: Callable[..., Path], tmp_path: Path) -> Path:
+    """A copy of a tiny model, to be broken."""
+    return Path(shutil.copytree(tiny_model("qwen2"), tmp_path / "broken"))
+
+
+def load(folder: Path) -> None:
+    open_engine(ModelOptions(str(folder), cpu_only=True)).close()
+
+
+def test_the_number_format_asked_for_is_used(tiny_model: Callable[..., Path]) -> None:
+    for dtype in ("float32", "bfloat16", "float16"):
+        options = ModelOptions(str(tiny_model("qwen2")), cpu_only=True, dtype=dtype)
+        with closing(open_engine(options)) as engine:
+            assert engine.details()["dtype"] == dtype
+
+
+def test_auto_takes_bfloat16_where_the_cpu_has_it() -> None:
+    has_it = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    assert choose_dtype("auto", CPU) == (torch.bfloat16 if has_it else torch.float32)
+
+
+def test_cpu_only_wins_over_everything() -> None:
+    assert choose_device(ModelOptions(cpu_only=True, gpus="0")) == CPU
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_a_sentence() -> None:
+    with pytest.raises(LoadError, match="no GPU 3 here"):
+        choose_device(ModelOptions(gpus="3"))
+
+
+def test_loading_is_told_from_first_to_last_weight(tiny_model: Callable[..., Path]) -> None:
+    told: list[Progress] = []
+    open_engine(ModelOptions(str(tiny_model("qwen2")), cpu_only=True), told.append).close()
+    assert told[0].stage == "loading"
+    assert told[-1].done == told[-1].total
+    assert told[-1].total
+
+
+def test_the_demo_model_is_converted_once(session_cache: Path) -> None:
+    options = ModelOptions(hub.DEMO, engine="transformers", cpu_only=True)
+    open_engine(options).close()
+    told: list[Progress] = []
+    open_engine(options, told.append).close()
+    assert "converting" not in {progress.stage for progress in told}
+    assert not list((session_cache / "converted").glob("unfinished-*"))
+
+
+@pytest.mark.parametrize("size", [0, 7, 100, 5_000])
+def test_weights_that_are_cut_short_are_a_sentence(broken: Path, size: int) -> None:
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:size])
+    with pytest.raises(LoadError, match="broken could not be loaded"):
+        load(broken)
+
+
+def test_missing_weights_are_a_sentence(broken: Path) -> None:
+    (broken / "model.safetensors").unlink()
+    with pytest.raises(LoadError, match="broken"):
+        load(broken)
+
+
+def test_pickled_weights_are_not_loaded(broken: Path) -> None:
+    (broken / "model.safetensors").unlink()
+    (broken / "pytorch_model.bin").write_bytes(b"\x80\x04cposix\nsystem\n.")
+    with pytest.raises(LoadError, match="broken"):
+        load(broken)
+
+
+def test_a_missing_tokenizer_is_a_sentence(broken: Path) -> None:
+    for file in broken.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(LoadError, match="broken has no tokenizer"):
+        load(broken)
+
+
+@pytest.mark.parametrize(
+    "config", ["{", "[]", "{}", json.dumps({"model_type": "never-heard-of", "vocab_size": 3})]
+)
+def test_a_bad_config_is_a_sentence(broken: Path, config: str) -> None:
+    (broken / "config.json").write_text(config, encoding="utf-8")
+    with pytest.raises(LoadError, match="broken"):
+        load(broken)
+
+
+def test_code_in_a_model_folder_is_not_run(broken: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    (broken / "evil.py").write_text(f"open({str(canary)!r}, 'w')", encoding="utf-8")
+    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}}
+    (broken / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(LoadError):
+        load(broken)
+    assert not canary.exists()
