@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from chatapp.engines.scripted import Script, ScriptedEngine
 from chatapp.errors import ContextOverflow, GenerationError, SettingError
 from chatapp.events import (
     ChatEvent,
+    EventStream,
     Finished,
     Progress,
     ReasoningDelta,
@@ -203,6 +205,28 @@ def test_closing_the_stream_stops_the_engine_and_keeps_the_part() -> None:
     assert conversation.answer.record is not None
     assert conversation.answer.record.finished is None
     assert text_of(ask(engine, conversation, "And now?"))  # the place in line is free again
+
+
+class RememberingEngine(ScriptedEngine):
+    """Keeps its streams, so that none ends only because nobody refers to it any more."""
+
+    def __init__(self, scripts: Sequence[Script]) -> None:
+        super().__init__(scripts)
+        self.streams: list[EventStream] = []
+
+    def stream(self, *arguments: Any) -> EventStream:
+        self.streams.append(super().stream(*arguments))
+        return self.streams[-1]
+
+
+def test_the_engines_stream_is_closed_at_once_and_not_when_memory_is_cleared() -> None:
+    conversation = Conversation()
+    conversation.ask("What is it?")
+    engine = RememberingEngine([ENDLESS])
+    stream = respond(engine, conversation, GenerationSettings(), threading.Event())
+    next(stream)
+    stream.close()
+    assert list(engine.streams[0]) == []
 
 
 def test_a_stream_that_is_never_read_changes_nothing() -> None:
