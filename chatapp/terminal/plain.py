@@ -7,6 +7,9 @@ import unicodedata
 from collections.abc import Iterable
 from typing import TextIO
 
+USUAL_COLUMNS = 80
+"""The width of a terminal that does not tell its own."""
+
 _CONTROLS = [*range(0x20), 0x7F, *range(0x80, 0xA0)]
 _BIDI_OVERRIDES = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _HARMFUL = {code: None for code in (*_CONTROLS, *_BIDI_OVERRIDES) if chr(code) not in "\n\t"}
@@ -55,7 +58,8 @@ class StatusLine:
 
     def show(self, text: str) -> None:
         if self._stream is not None and text != self._shown:
-            self._write(fit_columns(text, os.get_terminal_size(self._stream.fileno()).columns - 1))
+            columns = os.get_terminal_size(self._stream.fileno()).columns or USUAL_COLUMNS
+            self._write(fit_columns(text, columns - 1))
             self._shown = text
 
     def erase(self) -> None:
