@@ -52,7 +52,7 @@ class SecuredAnswer:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
-                headers[name] = value
+                headers.setdefault(name, value)
             if headers.get("content-type", "").startswith("text/html"):
                 self._held = message
                 return

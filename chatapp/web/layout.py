@@ -35,6 +35,7 @@ class Layout:
                 self._make_composer()
             with gr.Row(elem_id="actions"):
                 self._make_actions()
+        self.asked = gr.Number(0, precision=0, visible=False)
         self.key = gr.Textbox(visible=False)
         self.is_wide = gr.Checkbox(visible=False)
 

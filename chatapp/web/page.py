@@ -64,15 +64,18 @@ class Page:
             layout.stop,
             layout.regenerate,
             layout.undo,
+            layout.asked,
         ]
         ours: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         at_once = ours | {"queue": False}
+        # Gradio would drop a second click until the first has ended; a session knows better.
+        acting = ours | {"trigger_mode": "multiple"}
 
         asked = [layout.send.click, layout.message.submit]
-        gr.on(asked, self._on_ask, [layout.message, *panel], conversation, **ours)
-        layout.regenerate.click(self._on_regenerate, panel, conversation, **ours)
-        layout.undo.click(self._on_undo, None, conversation, **ours)
-        layout.new_chat.click(self._on_new_chat, None, conversation, **ours)
+        gr.on(asked, self._on_ask, [layout.asked, layout.message, *panel], conversation, **acting)
+        layout.regenerate.click(self._on_regenerate, panel, conversation, **acting)
+        layout.undo.click(self._on_undo, None, conversation, **acting)
+        layout.new_chat.click(self._on_new_chat, None, conversation, **acting)
         layout.stop.click(self._on_stop, None, None, **at_once)
 
         changed = [component.input for component in panel]
@@ -86,8 +89,8 @@ class Page:
         self.blocks.load(None, None, None, js=ESCAPE_STOPS, **ours)
         self.blocks.unload(self._on_unload)
 
-    def _on_ask(self, request: gr.Request, text: str, *panel: Any) -> Iterator[Updates]:
-        yield from self._act(Ask(text), panel, request)
+    def _on_ask(self, request: gr.Request, seen: int, text: str, *panel: Any) -> Iterator[Updates]:
+        yield from self._act(Ask(text, seen), panel, request)
 
     def _on_regenerate(self, request: gr.Request, *panel: Any) -> Iterator[Updates]:
         yield from self._act(Regenerate(), panel, request)
@@ -147,6 +150,7 @@ class Page:
             return
         shown = session.act(action)
         buttons: Updates = {}
+        updates: Updates = {}
         try:
             for draft in shown:
                 updates = self._conversation(session)
@@ -156,6 +160,8 @@ class Page:
                     buttons = self._buttons(session)
                     updates |= buttons
                 yield updates
+            if not updates:  # Gradio would empty the outputs of a generator that yields nothing
+                yield {self._layout.message: gr.skip()}
         finally:
             shown.close()
 
@@ -182,6 +188,7 @@ class Page:
             self._layout.stop: gr.update(visible=session.writing),
             self._layout.regenerate: gr.update(interactive=asked),
             self._layout.undo: gr.update(interactive=asked),
+            self._layout.asked: session.asked,
         }
 
     def _values(self, session: Session) -> Updates:

@@ -22,6 +22,7 @@ from chatapp.engines import Engine, open_engine
 from chatapp.errors import ChatError, LaunchError
 from chatapp.events import Progress
 from chatapp.options import DEFAULT_PORT, Options
+from chatapp.stats import progress_line
 from chatapp.texts import Texts
 from chatapp.web.assets import asset, read_asset
 from chatapp.web.guard import Guard
@@ -228,10 +229,8 @@ def _progress_line(texts: Texts) -> Callable[[Progress], None]:
     """Shows how loading goes, in one line of a terminal; says nothing elsewhere."""
 
     def show(progress: Progress) -> None:
-        share = f" {progress.done / progress.total:.0%}" if progress.total else ""
-        sys.stderr.write(f"\r\x1b[K{texts('progress-' + progress.stage)}{share}")
-        if progress.total and progress.done >= progress.total:
-            sys.stderr.write("\r\x1b[K")
+        done = progress.total is not None and progress.done >= progress.total
+        sys.stderr.write("\r\x1b[K" + ("" if done else progress_line(progress, texts)))
         sys.stderr.flush()
 
     return show if sys.stderr.isatty() else lambda progress: None

@@ -36,9 +36,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask a question."""
+    """Ask a question; `seen` is how many the asking page knew of: a double submit knows too few."""
 
     text: str
+    seen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Session:
         """The page that shows this session now."""
         self.conversation = Conversation(system)
         self.settings = settings
+        self.asked = 0
+        """How many questions were ever taken, so that none is taken twice."""
         self.writing = False
         self.progress: Progress | None = None
         self.turns_left_out = 0
@@ -86,10 +89,11 @@ class Session:
     def act(self, action: Action) -> Shown:
         """Carry out an action, or leave it to the performer at work. Closing this cancels."""
         with self._lock:
+            if not self._takes(action):
+                return
             if not self._idle.is_set():
-                if not isinstance(action, Ask):  # a second question waits in its box
-                    self._next = action
-                    self._cancel.set()
+                self._next = action
+                self._cancel.set()
                 return
             self._idle.clear()
             self._cancel = threading.Event()
@@ -126,6 +130,15 @@ class Session:
         """Go back to what the model recommends."""
         self.settings = self._engine.defaults
 
+    def _takes(self, action: Action) -> bool:
+        """A question waits in its box while another is answered, and is taken once."""
+        if not isinstance(action, Ask):
+            return True
+        if not self._idle.is_set() or action.seen < self.asked or not action.text.strip():
+            return False
+        self.asked += 1
+        return True
+
     def _take_next(self) -> Action | None:
         with self._lock:
             following, self._next = self._next, None
@@ -139,8 +152,7 @@ class Session:
         self.error, self.turns_left_out, self.progress = None, 0, None
         match action:
             case Ask(text):
-                if text.strip():
-                    yield from self._answer(self.conversation.ask(text))
+                yield from self._answer(self.conversation.ask(text))
             case Regenerate():
                 if self.conversation.question is not None:
                     yield from self._answer(None)

@@ -45,7 +45,7 @@ class SignIn:
             return PlainTextResponse(self._texts("page-sign-in-first"), status)
         values = {key: html.escape(self._texts(f"page-{key}")) for key in _WORDS}
         page = _PAGE.format(logo=read_asset("logo.svg"), error=html.escape(error), **values)
-        return HTMLResponse(page, status, headers={"Cache-Control": "no-store"})
+        return HTMLResponse(page, status, headers=_HEADERS)
 
     async def enter(self, form: bytes, *, secure: bool) -> Response:
         """Look at what was given: a cookie and the way to the page, or the question again."""
@@ -79,6 +79,8 @@ def _same(one: bytes, other: bytes) -> bool:
     return hmac.compare_digest(one, other)
 
 
+# Without a referrer a browser calls the form's origin "null", which the guard refuses.
+_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
 _WORDS = ("sign-in", "name", "password")
 _PAGE = """<!doctype html>
 <html><head><meta charset="utf-8"><title>{sign-in}</title>

@@ -12,7 +12,7 @@ from chatapp.errors import ChatError
 from chatapp.events import Finished, Progress
 from chatapp.messages import Message
 from chatapp.settings import SETTING_NAMES, GenerationSettings, limits
-from chatapp.stats import stats_line
+from chatapp.stats import progress_line, stats_line
 from chatapp.texts import Texts
 
 SHOWN_MESSAGES = 40
@@ -124,17 +124,10 @@ def status(
     if turns_left_out:
         lines.append(_paragraph("note", texts("turns-left-out", count=turns_left_out)))
     if progress is not None:
-        lines.append(_paragraph("progress", _progress(progress, texts)))
+        lines.append(_paragraph("progress", progress_line(progress, texts)))
     elif finished is not None:
         lines.append(_paragraph("figures", stats_line(finished, context_length, texts)))
     return "".join(lines)
-
-
-def _progress(progress: Progress, texts: Texts) -> str:
-    said = texts(f"progress-{progress.stage}", done=progress.done, total=progress.total)
-    if progress.stage == "reading" and progress.total:
-        said += f" {progress.done}/{progress.total}"
-    return said
 
 
 def header(model: str, notices: Sequence[str], logo: str) -> str:

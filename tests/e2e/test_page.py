@@ -1,0 +1,530 @@
+"""The page in a real browser: asking, stopping, tabs, several people, and what must not happen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import pytest
+from hostile import HOSTILE
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+
+from chatapp.engines.scripted import Script, ScriptedEngine
+from chatapp.errors import GenerationError
+from chatapp.events import ReasoningDelta
+from chatapp.options import parse
+from chatapp.web.server import Site, listen
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SOON = 10.0
+"""Seconds after which something is not coming any more, also on a busy machine."""
+
+if CHROMIUM is None and not os.environ.get("CI"):
+    pytest.skip("there is no chromium here", allow_module_level=True)
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    until = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < until, f"it never came about: {what}"
+        time.sleep(0.02)
+
+
+def endless(word: str = "word ") -> Script:
+    """An answer that goes on for half a minute unless it is stopped."""
+    return Script([word] * 1000, seconds_per_token=0.03)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "install chromium: CI must not skip the page"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def running(site: Site) -> Iterator[Site]:
+    thread = threading.Thread(target=site.run)
+    thread.start()
+    try:
+        yield site
+    finally:
+        site.leave()
+        thread.join(SOON)
+        assert not thread.is_alive()
+
+
+@dataclass
+class Stage:
+    """A page that is served, and the engine behind it."""
+
+    site: Site
+    engine: ScriptedEngine
+
+    @property
+    def url(self) -> str:
+        return self.site.url
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Stage]]:
+    """Serves an engine's page until the test ends."""
+    with ExitStack() as stack:
+
+        def serve(engine: ScriptedEngine, *flags: str) -> Stage:
+            options = parse(["--lang", "en", *flags], "web")
+            listener = stack.enter_context(listen(options.server_name, 0))
+            return Stage(stack.enter_context(running(Site(engine, options, listener))), engine)
+
+        yield serve
+
+
+class Tab:
+    """A browser tab as its user sees it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.message = page.locator("#message textarea")
+        self.users = page.locator("#chat [data-testid=user]")
+        self.answers = page.locator("#chat [data-testid=bot]")
+        self.stats = page.locator("#stats")
+        self.send = page.locator("#send")
+        self.stop = page.locator("#stop")
+
+    def open(self, url: str) -> Tab:
+        self.page.goto(url)
+        self.wait_until_shown()
+        return self
+
+    def wait_until_shown(self) -> None:
+        """Until the server has said what this tab shows: it wrote the tab's key."""
+        expect(self.message).to_be_visible(timeout=SOON * 1000)
+        self.page.wait_for_function("() => sessionStorage.getItem('chatapp-tab')")
+
+    def ask(self, text: str) -> None:
+        self.message.fill(text)
+        self.message.press("Enter")
+        expect(self.message).to_have_value("")
+
+    def wait_until_idle(self) -> None:
+        expect(self.send).to_be_visible(timeout=SOON * 1000)
+        expect(self.stop).to_be_hidden()
+
+    def click(self, name: str) -> None:
+        self.page.click(f"#{name}")
+
+    def number(self, setting: str) -> object:
+        return self.page.locator(f"#setting-{setting} input[type=number]")
+
+
+@pytest.fixture
+def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
+    """A tab in a browser of its own, or in one that is given."""
+    contexts: list[BrowserContext] = []
+
+    def new_tab(context: BrowserContext | None = None) -> Tab:
+        if context is None:
+            context = browser.new_context(viewport={"width": 1280, "height": 800})
+            context.set_default_timeout(SOON * 1000)
+            contexts.append(context)
+        return Tab(context.new_page())
+
+    yield new_tab
+    for context in contexts:
+        context.close()
+
+
+def test_an_answer_streams_and_is_shown_with_its_figures(serve, new_tab) -> None:
+    gate = Script(["Paris ", "is ", "the ", "capital."], seconds_per_token=0.3)
+    tab = new_tab().open(serve(ScriptedEngine([gate])).url)
+    assert tab.page.title() == "scripted"
+    tab.ask("What is the capital of France?")
+    expect(tab.users).to_have_text("What is the capital of France?")
+    expect(tab.answers).to_have_text("Paris")  # a part: it streams
+    expect(tab.stop).to_be_visible()
+    expect(tab.answers).to_have_text("Paris is the capital.")
+    tab.wait_until_idle()
+    for figure in ("4 tokens", "tokens/s", "first after", "context", "/4096"):
+        expect(tab.stats).to_contain_text(figure)
+
+
+def test_reasoning_stands_apart_above_its_answer(serve, new_tab) -> None:
+    script = Script([ReasoningDelta("Let me think."), "Because."])
+    tab = new_tab().open(serve(ScriptedEngine([script])).url)
+    tab.ask("Why?")
+    tab.wait_until_idle()
+    expect(tab.page.get_by_text("Thoughts")).to_be_visible()
+    expect(tab.page.get_by_text("Because.")).to_be_visible()
+
+
+def test_whitespace_is_not_sent(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([Script(["Yes."])]))
+    tab = new_tab().open(stage.url)
+    tab.message.fill("   ")
+    tab.message.press("Enter")
+    tab.ask("a question")
+    expect(tab.answers).to_have_text("Yes.")
+    assert len(stage.engine.prompts) == 1
+
+
+def test_a_quick_second_enter_does_not_ask_again(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([Script(["Yes."]), Script(["Again?"])]))
+    tab = new_tab().open(stage.url)
+    tab.message.fill("once")
+    tab.page.evaluate("""() => { for (let count = 0; count < 5; count++)
+        document.getElementById("send").click(); }""")
+    expect(tab.answers).to_have_text("Yes.")
+    tab.wait_until_idle()
+    tab.ask("more")
+    expect(tab.answers.last).to_have_text("Again?")
+    assert len(stage.engine.prompts) == 2
+
+
+def test_submitting_twice_asks_once(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([endless()]))
+    tab = new_tab().open(stage.url)
+    tab.message.fill("once")
+    tab.page.evaluate("() => { const s = document.getElementById('send'); s.click(); s.click(); }")
+    tab.message.press("Enter")
+    expect(tab.answers).to_contain_text("word")
+    tab.message.fill("typed meanwhile")
+    with tab.page.expect_response("**/queue/join*"):
+        tab.message.press("Enter")
+    said = stage.engine.tokens
+    eventually(lambda: stage.engine.tokens > said + 20, "the answer goes on")
+    tab.click("stop")
+    tab.wait_until_idle()
+    assert len(stage.engine.prompts) == 1
+    expect(tab.message).to_have_value("typed meanwhile")
+
+
+@pytest.mark.parametrize("way", ["button", "key"])
+def test_stop_ends_the_answer_within_a_token_and_keeps_it(serve, new_tab, way: str) -> None:
+    stage = serve(ScriptedEngine([endless(), Script(["Next."])]))
+    tab = new_tab().open(stage.url)
+    tab.ask("go on")
+    expect(tab.answers).to_contain_text("word word")
+    tab.click("stop") if way == "button" else tab.message.press("Escape")
+    tab.wait_until_idle()
+    said = stage.engine.tokens
+    expect(tab.stats).to_contain_text("stopped")
+    expect(tab.answers).to_contain_text("word " * (said - 1) + "word")
+    tab.ask("and now?")
+    expect(tab.answers.last).to_have_text("Next.")
+    assert stage.engine.tokens == said + 1
+
+
+def test_regenerate_answers_again_and_undo_returns_the_question(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([Script(["first"]), Script(["second"])]))
+    tab = new_tab().open(stage.url)
+    expect(tab.page.locator("#regenerate")).to_be_disabled()
+    tab.ask("the question")
+    expect(tab.answers).to_have_text("first")
+    tab.wait_until_idle()
+    tab.click("regenerate")
+    expect(tab.answers).to_have_text("second")
+    expect(tab.users).to_have_count(1)
+    tab.wait_until_idle()
+    tab.click("undo")
+    expect(tab.message).to_have_value("the question")
+    expect(tab.users).to_have_count(0)
+    expect(tab.page.locator("#undo")).to_be_disabled()
+
+
+@pytest.mark.parametrize("action", ["regenerate", "undo", "new-chat"])
+def test_actions_are_right_while_an_answer_is_written(serve, new_tab, action: str) -> None:
+    stage = serve(ScriptedEngine([endless("old "), Script(["new "] * 5, 0.05)]))
+    tab = new_tab().open(stage.url)
+    tab.ask("the question")
+    expect(tab.answers).to_contain_text("old old")
+    tab.click(action)
+    if action == "regenerate":
+        expect(tab.answers).to_have_text("new new new new new")
+    else:
+        expect(tab.users).to_have_count(0)
+        expect(tab.message).to_have_value("the question" if action == "undo" else "")
+    tab.wait_until_idle()
+    said = stage.engine.tokens
+    tab.ask("another")  # by its end, whatever the old stream had still to say would be here
+    tab.wait_until_idle()
+    expect(tab.users.last).to_have_text("another")
+    expect(tab.page.locator("#chat")).not_to_contain_text("old")
+    assert stage.engine.tokens > said
+
+
+def test_a_changed_setting_reaches_the_engine_and_reset_takes_it_back(serve, new_tab) -> None:
+    engine = RecordingEngine([Script(["one"]), Script(["two"])])
+    tab = new_tab().open(serve(engine, "--temperature", "0.5").url)
+    temperature = tab.number("temperature")
+    expect(temperature).to_have_value("0.5")
+    temperature.fill("0.25")
+    tab.page.locator("#setting-max_new_tokens input").fill("77")
+    tab.page.locator("#setting-stop textarea").fill("END")
+    tab.page.locator("#system-prompt textarea").fill("Be brief.")
+    tab.ask("one?")
+    expect(tab.answers).to_have_text("one")
+    tab.wait_until_idle()
+    received = engine.received[-1]
+    assert (received.temperature, received.max_new_tokens, received.stop) == (0.25, 77, ("END",))
+    assert engine.prompts[-1][0].content == "Be brief."
+    tab.click("reset")
+    expect(temperature).to_have_value("1")
+    tab.ask("two?")
+    expect(tab.answers.last).to_have_text("two")
+    assert engine.received[-1].max_new_tokens == engine.defaults.max_new_tokens
+    assert engine.received[-1].stop == ()
+
+
+def test_a_bad_setting_is_told_and_the_message_kept(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([Script(["fine"])]))
+    tab = new_tab().open(stage.url)
+    tab.page.locator("#setting-max_new_tokens input").fill("0")
+    tab.message.fill("hello")
+    tab.message.press("Enter")
+    expect(tab.stats).to_contain_text("max_new_tokens takes a whole number")
+    expect(tab.message).to_have_value("hello")
+    tab.page.locator("#setting-max_new_tokens input").fill("9")
+    tab.click("send")
+    expect(tab.answers).to_have_text("fine")
+
+
+def test_a_control_follows_what_another_one_implies(serve, new_tab) -> None:
+    tab = new_tab().open(serve(ScriptedEngine()).url)
+    switch = tab.page.locator("#setting-do_sample input")
+    expect(switch).to_be_checked()
+    tab.number("temperature").fill("0")
+    expect(switch).not_to_be_checked()
+    tab.number("temperature").fill("0.7")
+    expect(switch).to_be_checked()
+
+
+def test_those_who_wait_see_their_place_and_each_gets_an_answer(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([endless(), Script(["for b"]), Script(["for c"])]))
+    a, b, c = (new_tab().open(stage.url) for _ in range(3))
+    a.ask("a?")
+    expect(a.answers).to_contain_text("word")
+    b.ask("b?")
+    expect(b.stats).to_contain_text("place 1 in line")
+    c.ask("c?")
+    expect(c.stats).to_contain_text("place 2 in line")
+    a.click("stop")
+    expect(b.answers).to_have_text("for b")
+    expect(c.answers).to_have_text("for c")
+    expect(a.answers).to_contain_text("word")
+
+
+def test_tabs_of_one_browser_do_not_share_a_conversation(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([Script(["mine"]), Script(["yours"])]))
+    one = new_tab().open(stage.url)
+    two = new_tab(one.page.context).open(stage.url)
+    one.number("temperature").fill("0.25")
+    one.ask("one?")
+    expect(one.answers).to_have_text("mine")
+    two.ask("two?")
+    expect(two.answers).to_have_text("yours")
+    expect(one.users).to_have_text("one?")
+    expect(two.number("temperature")).to_have_value("1")
+
+
+def test_a_duplicated_tab_gets_a_conversation_of_its_own(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([Script(["said"])]))
+    one = new_tab().open(stage.url)
+    one.ask("one?")
+    expect(one.answers).to_have_text("said")
+    key = one.page.evaluate("() => sessionStorage.getItem('chatapp-tab')")
+    two = new_tab(one.page.context)
+    two.page.add_init_script(f"sessionStorage.setItem('chatapp-tab', '{key}')")
+    two.page.goto(stage.url)
+    two.page.wait_for_function("key => sessionStorage.getItem('chatapp-tab') !== key", arg=key)
+    expect(two.users).to_have_count(0)
+    expect(one.users).to_have_count(1)
+
+
+def test_a_reload_shows_the_conversation_and_the_settings_again(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([Script(["said"]), endless()]))
+    tab = new_tab().open(stage.url)
+    tab.number("temperature").fill("0.25")
+    tab.ask("one?")
+    expect(tab.answers).to_have_text("said")
+    tab.wait_until_idle()
+    tab.ask("two?")
+    expect(tab.answers.last).to_contain_text("word")
+    tab.page.reload()  # in the middle of an answer: its part is kept
+    tab.wait_until_shown()
+    expect(tab.users).to_have_text(["one?", "two?"])
+    expect(tab.answers.last).to_contain_text("word")
+    expect(tab.number("temperature")).to_have_value("0.25")
+    tab.wait_until_idle()
+    said = stage.engine.tokens
+    tab.ask("three?")
+    expect(tab.users).to_have_count(3)
+    tab.wait_until_idle()
+    assert stage.engine.tokens > said
+
+
+def test_closing_the_tab_ends_its_generation(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([endless(), Script(["for another"])]))
+    leaving, staying = new_tab().open(stage.url), new_tab().open(stage.url)
+    leaving.ask("go on")
+    expect(leaving.answers).to_contain_text("word")
+    staying.ask("my turn?")
+    expect(staying.stats).to_contain_text("place 1 in line")
+    leaving.page.close()
+    expect(staying.answers).to_have_text("for another")
+    assert stage.engine.tokens < 1000
+
+
+def test_a_failure_is_a_sentence_the_part_stays_and_the_next_question_works(serve, new_tab) -> None:
+    scripts = [
+        Script(["a part "], error=GenerationError("out-of-memory")),
+        Script(["another "], error=RuntimeError("<img src=x onerror=window.__pwned=1>")),
+        Script(["works"]),
+    ]
+    tab = new_tab().open(serve(ScriptedEngine(scripts)).url)
+    tab.ask("one")
+    expect(tab.stats).to_contain_text("ran out of memory")
+    expect(tab.answers).to_have_text("a part")
+    tab.ask("two")
+    expect(tab.stats).to_contain_text("The model failed")
+    tab.ask("three")
+    expect(tab.answers.last).to_have_text("works")
+    expect(tab.stats).not_to_contain_text("failed")
+
+
+def test_a_message_that_is_too_long_goes_back_to_its_box(serve, new_tab) -> None:
+    tab = new_tab().open(serve(ScriptedEngine([Script(["ok"])], context_length=40)).url)
+    long = "word " * 60
+    tab.message.fill(long)
+    tab.message.press("Enter")
+    expect(tab.stats).to_contain_text("too long")
+    expect(tab.message).to_have_value(long)
+    expect(tab.users).to_have_count(0)
+    tab.ask("short")
+    expect(tab.answers).to_have_text("ok")
+
+
+def test_turns_that_no_longer_fit_are_told(serve, new_tab) -> None:
+    engine = ScriptedEngine([Script(["word "] * 10)] * 3, context_length=40)
+    tab = new_tab().open(serve(engine, "--max-new-tokens", "10").url)
+    for number in range(3):
+        tab.ask(f"question {number} with some more words in it")
+        expect(tab.users).to_have_count(number + 1)
+        tab.wait_until_idle()
+    expect(tab.stats).to_contain_text("left out of the prompt")
+
+
+def test_only_the_last_messages_of_a_long_chat_are_shown(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([Script([f"answer {number}"]) for number in range(23)]))
+    tab = new_tab().open(stage.url)
+    for number in range(23):
+        tab.ask(f"question {number}")
+        expect(tab.answers.last).to_have_text(f"answer {number}")
+        tab.wait_until_idle()
+    expect(tab.users).to_have_count(20)
+    expect(tab.users.first).to_have_text("question 3")
+    expect(tab.page.locator("#earlier")).to_contain_text("6 earlier messages")
+
+
+def test_text_arrives_as_it_was_written(serve, new_tab) -> None:
+    code = "```python\ndef f():\n    return 1\n\n        # eight\n```\n- a\n    - nested\n"
+    tab = new_tab().open(serve(ScriptedEngine([Script(list(code)), Script(["ok"])])).url)
+    tab.ask("code")
+    tab.wait_until_idle()
+    shown = tab.answers.locator("pre code").inner_text()
+    assert shown == "def f():\n    return 1\n\n        # eight\n"
+    expect(tab.answers.locator("li li")).to_have_text("nested")
+    tab.ask("你好 😀 \\(x^2\\)")
+    expect(tab.users.last).to_contain_text("你好 😀")
+    expect(tab.users.last.locator(".katex")).to_have_count(1)
+
+
+def test_nothing_leaves_the_machine_and_nothing_printed_runs(serve, new_tab) -> None:
+    scripts = [Script([text[at : at + 4] for at in range(0, len(text), 4)]) for text in HOSTILE]
+    tab = new_tab()
+    page = tab.page
+    asked: list[Request] = []
+    alarms: list[str] = []
+    page.on("request", lambda request: asked.append(request))  # it takes no built-in
+    page.on("dialog", lambda dialog: (alarms.append(dialog.message), dialog.dismiss()))
+    page.on("framenavigated", lambda frame: alarms.append(frame.url) if frame.parent_frame else 0)
+    url = serve(ScriptedEngine([*scripts, Script(["the end"])], context_length=None)).url
+    tab.open(url)
+    for text in HOSTILE:
+        tab.ask(text)  # a user's bubble and an answer's, streamed
+        tab.wait_until_idle()
+    tab.ask("still there?")
+    expect(tab.answers.last).to_have_text("the end")
+    assert page.evaluate("() => window.__pwned") is None
+    assert page.evaluate(DANGEROUS) == []
+    expect(page.locator("#chat .prose :is(form, dialog, textarea)").last).to_be_hidden()
+    assert page.url.rstrip("/") == url
+    assert alarms == []
+    # The policy stops a request before it is sent; Playwright reports it nonetheless.
+    own = (url, "data:", "blob:")
+    sent = [request for request in asked if request.failure != "csp"]
+    assert [request.url for request in sent if not request.url.startswith(own)] == []
+
+
+DANGEROUS = """() => [...document.querySelectorAll("#chat *")].flatMap((element) => [
+    ...(/^(script|iframe|object|embed|base|meta|link|frame)$/i.test(element.tagName)
+        ? [element.outerHTML] : []),
+    ...[...element.attributes].filter(({name, value}) => /^on/i.test(name)
+        || /^(href|src|action|formaction|xlink:href)$/i.test(name)
+            && /^[\\s\\x00-\\x1f]*(javascript|vbscript|data:text)/i.test(value)
+    ).map(({name, value}) => `${element.tagName} ${name}=${value}`),
+])"""
+
+
+def test_a_page_for_others_asks_for_the_password(serve, new_tab) -> None:
+    stage = serve(ScriptedEngine([Script(["in"])]), "--auth", "me:secret")
+    tab = new_tab()
+    tab.page.goto(stage.url)
+    tab.page.fill("input[name=name]", "me")
+    tab.page.fill("input[name=password]", "wrong")
+    tab.page.click("button")
+    expect(tab.page.locator("[role=alert]")).to_have_text("Name or password is wrong.")
+    tab.page.fill("input[name=name]", "me")
+    tab.page.fill("input[name=password]", "secret")
+    tab.page.click("button")
+    tab.wait_until_shown()
+    tab.ask("am I in?")
+    expect(tab.answers).to_have_text("in")
+
+
+def test_on_a_narrow_screen_the_side_panel_is_closed_at_first(serve, browser: Browser) -> None:
+    stage = serve(ScriptedEngine([Script(["ok"])]))
+    with browser.new_context(viewport={"width": 390, "height": 800}) as context:
+        tab = Tab(context.new_page()).open(stage.url)
+        expect(tab.page.locator("#setting-temperature")).not_to_be_in_viewport()
+        expect(tab.send).to_be_in_viewport()
+        tab.ask("fits?")
+        expect(tab.answers).to_have_text("ok")
+        assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+class RecordingEngine(ScriptedEngine):
+    """Notes the settings it is sent."""
+
+    def __init__(self, scripts: list[Script]) -> None:
+        super().__init__(scripts)
+        self.received = []
+
+    def stream(self, messages, settings, cancel):
+        self.received.append(settings)
+        return super().stream(messages, settings, cancel)
