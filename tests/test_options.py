@@ -117,8 +117,8 @@ def test_a_password_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatc
 
 
 def test_neither_face_has_the_others_flags(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no flag --share" in refused(["--share"], "chat", capsys)
-    assert "no flag --prompt" in refused(["--prompt", "hi"], "web", capsys)
+    assert "no flag --share. --help" in refused(["--share"], "chat", capsys)
+    assert "no flag --prompt. --help" in refused(["--prompt", "hi"], "web", capsys)
 
 
 @pytest.mark.parametrize("auth", ["", ":", "me", "me:", ":secret", "me secret"])

@@ -98,16 +98,16 @@ def test_waiting_says_something_every_tenth_of_a_second() -> None:
     assert 5 * HEARTBEAT * 0.9 <= passed < 5 * HEARTBEAT + 2, "neither silent nor busy"
 
 
-def test_who_is_next_hears_of_it_at_once() -> None:
+def seconds_until_the_next_hears() -> float:
     line = Line(1)
     first = Guest(line)
-    woken: list[float] = []
     queued = threading.Event()
+    heard: list[float] = []
 
     def wait(waiting: Iterator[Progress]) -> None:
         for _ in waiting:
             queued.set()
-        woken.append(time.monotonic())
+        heard.append(time.monotonic())
 
     with line.join(threading.Event()) as waiting:
         thread = threading.Thread(target=wait, args=(waiting,))
@@ -116,7 +116,12 @@ def test_who_is_next_hears_of_it_at_once() -> None:
         left = time.monotonic()
         first.leave()
         thread.join(10)
-    assert woken and woken[0] - left < 2
+    return heard[0] - left
+
+
+def test_who_is_next_hears_of_it_at_once_and_not_at_the_next_heartbeat() -> None:
+    # The best of several: a machine that is busy with other things is no fault of the line.
+    assert min(seconds_until_the_next_hears() for _ in range(8)) < HEARTBEAT / 2
 
 
 @pytest.mark.parametrize("served", [1, 4])
