@@ -99,8 +99,7 @@ def _help_topics(session: Session, argument: str) -> Iterable[str]:
 
 
 def _assignments(session: Session, argument: str) -> Iterable[str]:
-    word = argument[len(argument.rstrip()) :] or argument.split()[-1] if argument.strip() else ""
-    name, equals, _ = word.partition("=")
+    name, equals, _ = argument.rpartition(" ")[2].partition("=")
     if not equals:
         return [f"{known}=" for known in _supported(session)]
     if name in SETTING_NAMES and isinstance(getattr(session.settings, name), bool):
