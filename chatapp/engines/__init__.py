@@ -40,6 +40,8 @@ class ModelOptions:
     gpus: str = "auto"
     cpu_only: bool = False
     dtype: str = "auto"
+    prefix_cache: int | None = None
+    """Bytes for the prefix cache of the transformers engine; None: a share of what is free."""
     places: int = 1
     """How many conversations may be answered at the same time, where the engine can."""
 

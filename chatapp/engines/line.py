@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from chatapp.errors import LineFull
+from chatapp.errors import GenerationError, LineFull
 from chatapp.events import Progress
 
 HEARTBEAT = 0.1
@@ -19,38 +19,69 @@ class Line:
     def __init__(self, places: int, capacity: int = 64) -> None:
         self._places = places
         self._capacity = capacity
-        self._standing: list[object] = []
+        self._standing: list[Request] = []
         self._moved = threading.Condition()
+        self._closed = threading.Event()
 
     @contextmanager
-    def join(self, cancel: threading.Event) -> Iterator[Iterator[Progress]]:
-        """Stand in line; iterate what is given until it ends: it is your turn (or `cancel` is set).
+    def join(self, cancel: threading.Event) -> Iterator[Request]:
+        """Stand in line with a request; leaving the `with` ends it.
 
-        Raises LineFull.
+        Raises LineFull, and GenerationError when the line is closed.
         """
-        ticket = object()
+        if self._closed.is_set():
+            raise GenerationError("engine-closed")
+        request = Request(self._progress, cancel, self._closed)
         with self._moved:
             if len(self._standing) >= self._places + self._capacity:
                 raise LineFull("line-full", waiting=self._capacity)
-            self._standing.append(ticket)
+            self._standing.append(request)
         try:
-            yield self._wait(ticket, cancel)
+            yield request
         finally:
+            request.left.set()
             with self._moved:
-                self._standing.remove(ticket)
+                self._standing.remove(request)
                 self._moved.notify_all()
 
-    def _wait(self, ticket: object, cancel: threading.Event) -> Iterator[Progress]:
-        while not cancel.is_set():
+    def close(self) -> None:
+        """Cancel all requests and take no more."""
+        self._closed.set()
+        with self._moved:
+            self._moved.notify_all()
+
+    def _progress(self, request: Request) -> Iterator[Progress]:
+        while not request.is_cancelled():
             with self._moved:
-                place = self._place(ticket)
+                place = self._place(request)
                 if place <= 0:
                     return
             yield Progress("queued", place)
             with self._moved:
-                if self._place(ticket) == place:
+                if self._place(request) == place and not request.is_cancelled():
                     self._moved.wait(HEARTBEAT)
 
-    def _place(self, ticket: object) -> int:
+    def _place(self, request: Request) -> int:
         """1 for the first of those who wait; 0 and less: being served."""
-        return self._standing.index(ticket) - self._places + 1
+        return self._standing.index(request) - self._places + 1
+
+
+class Request(Iterator[Progress]):
+    """One who stands in line; iterate it until it ends: it is its turn (or it is cancelled)."""
+
+    def __init__(
+        self,
+        progress: Callable[[Request], Iterator[Progress]],
+        cancel: threading.Event,
+        closed: threading.Event,
+    ) -> None:
+        self.left = threading.Event()
+        self._progress = progress(self)
+        self._ends = (cancel, self.left, closed)
+
+    def __next__(self) -> Progress:
+        return next(self._progress)
+
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the answer: cancelled, no longer in line, or all is over."""
+        return any(end.is_set() for end in self._ends)

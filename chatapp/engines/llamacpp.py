@@ -85,7 +85,6 @@ class LlamaCppEngine:
         self._device = device
         self._line = Line(places)
         self._workers = ThreadPoolExecutor(places, "llamacpp")
-        self._running: set[threading.Event] = set()
         properties = self._ask("GET", "/props")
         self._file_type = str(properties["model_ftype"])
         advised = properties["default_generation_settings"]
@@ -105,26 +104,19 @@ class LlamaCppEngine:
         self, messages: Sequence[Message], settings: GenerationSettings, cancel: threading.Event
     ) -> EventStream:
         begin = time.monotonic()
-        ended = threading.Event()  # closing the iterator must not set the caller's `cancel`
-        with self._line.join(cancel) as waiting:
-            yield from waiting
-            relay: Relay = SimpleQueue()
-            answer = _Answer(settings, relay, begin, lambda: cancel.is_set() or ended.is_set())
-            if cancel.is_set():
+        relay: Relay = SimpleQueue()
+        with self._line.join(cancel) as request:
+            answer = _Answer(settings, relay, begin, request.is_cancelled)
+            yield from request
+            if request.is_cancelled():
                 yield answer.finished("stopped")
                 return
-            self._running.add(ended)
-            try:
-                request = _body(messages) | _request(settings)
-                self._workers.submit(run, relay, lambda: self._answer(request, answer))
-                yield from read(relay)
-            finally:
-                ended.set()
-                self._running.discard(ended)
+            body = _body(messages) | _request(settings)
+            self._workers.submit(run, relay, lambda: self._answer(body, answer))
+            yield from read(relay)
 
     def close(self) -> None:
-        for ended in tuple(self._running):
-            ended.set()
+        self._line.close()
         self._workers.shutdown()
         del self._server
 

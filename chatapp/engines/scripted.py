@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chatapp.engines import ModelOptions, OnProgress
-from chatapp.engines.line import HEARTBEAT, Line
-from chatapp.errors import GenerationError
+from chatapp.engines.line import HEARTBEAT, Line, Request
 from chatapp.events import (
     EventStream,
     Finished,
@@ -69,7 +68,6 @@ class ScriptedEngine:
         self._scripts = list(scripts)
         self._seconds_per_token = seconds_per_token
         self._line = Line(places)
-        self._closed = threading.Event()
 
     def details(self) -> Mapping[str, str]:
         return {"device": "none", "dtype": "none"}
@@ -81,23 +79,21 @@ class ScriptedEngine:
     def stream(
         self, messages: Sequence[Message], settings: GenerationSettings, cancel: threading.Event
     ) -> EventStream:
-        if self._closed.is_set():
-            raise GenerationError("engine-closed")
         begin = time.monotonic()
         first: float | None = None
         said = 0
         reason: Reason = "stop"
         self.prompts.append(list(messages))
         prompt_tokens = self.count_tokens(messages)
-        with self._line.join(cancel) as waiting:
-            yield from waiting
-            script = Script(()) if self._stopped(cancel) else self._next(settings)
+        with self._line.join(cancel) as request:
+            yield from request
+            script = Script(()) if request.is_cancelled() else self._next(settings)
             reading = Progress("reading", prompt_tokens, prompt_tokens)
-            yield from self._pause(script.seconds_reading, cancel, reading)
+            yield from _pause(script.seconds_reading, request, reading)
             for piece in script.pieces:
                 writing = Progress("writing", said, settings.max_new_tokens)
-                yield from self._pause(script.seconds_per_token, cancel, writing)
-                if self._stopped(cancel) or said == settings.max_new_tokens:
+                yield from _pause(script.seconds_per_token, request, writing)
+                if request.is_cancelled() or said == settings.max_new_tokens:
                     reason = "length"
                     break
                 if any(stop in str(piece) for stop in settings.stop):
@@ -110,13 +106,13 @@ class ScriptedEngine:
             else:
                 if script.error is not None:
                     raise script.error
-            if self._stopped(cancel):
+            if request.is_cancelled():
                 reason = "stopped"
             timings = Timings(first, time.monotonic() - begin)
             yield Finished(reason, Usage(prompt_tokens, said), timings, settings.seed)
 
     def close(self) -> None:
-        self._closed.set()
+        self._line.close()
 
     def _next(self, settings: GenerationSettings) -> Script:
         try:
@@ -129,16 +125,12 @@ class ScriptedEngine:
         words = source.choices(WORDS, k=source.randint(12, 40))
         return Script([word + " " for word in words], self._seconds_per_token)
 
-    def _stopped(self, cancel: threading.Event) -> bool:
-        return cancel.is_set() or self._closed.is_set()
 
-    def _pause(
-        self, seconds: float, cancel: threading.Event, progress: Progress
-    ) -> Iterator[Progress]:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self._stopped(cancel):
-            if not cancel.wait(min(left, HEARTBEAT)):
-                yield progress
+def _pause(seconds: float, request: Request, progress: Progress) -> Iterator[Progress]:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not request.is_cancelled():
+        time.sleep(min(left, HEARTBEAT / 5))
+        yield progress
 
 
 def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> ScriptedEngine:

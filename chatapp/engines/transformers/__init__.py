@@ -1,17 +1,19 @@
 """Models in Hugging Face layout, and GGUF files by de-quantising, through transformers.
 
 `loading` gets weights into memory, `prompt` turns messages into token ids, `streaming` turns
-tokens into events, `engine` joins them around one inference thread. Importing this imports torch.
+tokens into events, `generation` and `prefix_cache` are what the inference thread does and keeps,
+`engine` joins them. Importing this imports torch.
 """
 
 from __future__ import annotations
 
 from chatapp.engines import ModelOptions, OnProgress
 from chatapp.engines.transformers.engine import TransformersEngine
-from chatapp.engines.transformers.loading import load_model
+from chatapp.engines.transformers.loading import load_model, prefix_budget
 from chatapp.hub import ModelFiles
 
 
 def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> TransformersEngine:
     """Load a model. Raises LoadError."""
-    return TransformersEngine(load_model(files, options, on_progress))
+    loaded = load_model(files, options, on_progress)
+    return TransformersEngine(loaded, prefix_budget(options, loaded.model.device))

@@ -23,11 +23,15 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from chatapp.engines import ModelOptions, OnProgress
+from chatapp.engines.device import free_memory
 from chatapp.errors import LoadError
 from chatapp.events import Progress, Stage
 from chatapp.hub import ModelFiles
 from chatapp.paths import cache_dir
 from chatapp.texts import Sentence
+
+PREFIX_CACHE_SHARE = 4
+"""The prefix cache takes at most one part in so many of the memory that is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,14 @@ def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
         return torch.float16
     has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if has_bfloat16 else torch.float32
+
+
+def prefix_budget(options: ModelOptions, device: torch.device) -> int:
+    """Bytes the prefix cache may take: what was asked for, else a share of what is free now."""
+    if options.prefix_cache is not None:
+        return options.prefix_cache
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
+    return free // PREFIX_CACHE_SHARE
 
 
 def _device_map(device: torch.device, options: ModelOptions) -> object:

@@ -47,7 +47,8 @@ class EventStreamer(TextIteratorStreamer):  # type: ignore[misc]  # transformers
         self.next_tokens_are_prompt: bool = True
         self.begin = time.monotonic()
         self.first_token: float | None = None
-        self.tokens = 0
+        self.answer: list[int] = []
+        """The tokens of the answer so far."""
         self._decoder = decoder
         self._decode = DecodeStream(skip_special_tokens=True)
         self._undecoded: list[int] = []
@@ -69,7 +70,7 @@ class EventStreamer(TextIteratorStreamer):  # type: ignore[misc]  # transformers
         if self.first_token is None:
             self.first_token = time.monotonic() - self.begin
         new = value.flatten().tolist()
-        self.tokens += len(new)
+        self.answer += new
         if self._decoder is None:  # a tokenizer without a fast backend: the original's way
             super().put(value)
             return

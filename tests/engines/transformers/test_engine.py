@@ -73,7 +73,7 @@ def test_a_prompt_of_several_chunks_gives_the_same_text_on_every_family(
     settings = family.defaults.changed({"temperature": 0, "max_new_tokens": 8})
 
     def read_and_answer(chunk: int) -> tuple[str, list[Progress]]:
-        monkeypatch.setattr("chatapp.engines.transformers.engine.PROMPT_CHUNK", chunk)
+        monkeypatch.setattr("chatapp.engines.transformers.generation.PROMPT_CHUNK", chunk)
         events = list(family.stream(messages, settings, threading.Event()))
         progress = [each for each in events if isinstance(each, Progress) and each.total]
         return "".join(each.text for each in events if isinstance(each, TextDelta)), progress
@@ -83,14 +83,14 @@ def test_a_prompt_of_several_chunks_gives_the_same_text_on_every_family(
     assert chunked == whole
     done = [each.done for each in progress if each.stage == "reading"]
     assert done == sorted(done)
-    if family._reads_in_chunks:
+    if family._generator.keeps_prefixes:
         assert len(set(done)) > 3, "the progress moves"
 
 
 def test_cancelling_while_a_long_prompt_is_read_ends_it_within_a_chunk(
     qwen: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.engines.transformers.engine.PROMPT_CHUNK", 4)
+    monkeypatch.setattr("chatapp.engines.transformers.generation.PROMPT_CHUNK", 4)
     cancel = threading.Event()
     events: list[Event] = []
     for event in qwen.stream([Message("user", "fox " * 100)], qwen.defaults, cancel):

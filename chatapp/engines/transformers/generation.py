@@ -1,0 +1,165 @@
+"""What the inference thread does: generate() from a prompt, on top of what is still cached."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from inspect import signature
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, PreTrainedModel
+
+from chatapp.engines.transformers.prefix_cache import CachedPrefix, PrefixCache
+from chatapp.engines.transformers.streaming import Cancelled, EventStreamer, StopText
+from chatapp.events import Finished, Progress, Reason, Timings, Usage
+from chatapp.settings import SAMPLING as WARPERS
+from chatapp.settings import GenerationSettings, limits
+
+PROMPT_CHUNK = 256
+"""Prompt tokens read at a time: Stop and the progress wait for one such chunk."""
+
+SAMPLING: tuple[str, ...] = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "typical_p",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "do_sample",
+    "max_new_tokens",
+)
+"""The settings that generate() knows by our names."""
+
+LIBRARY_DEFAULTS: Mapping[str, object] = {"top_k": 50, "do_sample": False}
+"""Where generate()'s own defaults differ from our neutral values (transformers 5)."""
+
+
+class Generator:
+    """A model and its prefix cache. All but `defaults` belongs to one thread."""
+
+    def __init__(self, model: PreTrainedModel, prefix_budget: int) -> None:
+        self._model = model
+        # Models with another kind of cache (Mamba's) read their prompt in one go, each time.
+        self.keeps_prefixes = "past_key_values" in signature(model.forward).parameters
+        self._prefixes = PrefixCache(prefix_budget, model.config)
+        self.defaults = _defaults(model.generation_config)
+
+    def generate(
+        self, prompt: list[int], settings: GenerationSettings, streamer: EventStreamer
+    ) -> Finished:
+        """The whole answer to one prompt, into the streamer."""
+        prefix = self._prefixes.take(prompt) if self.keeps_prefixes else None
+        reused = len(prefix.ids) if prefix else 0
+        try:
+            reason = self._generate(prompt, prefix, settings, streamer)
+        except (MemoryError, torch.OutOfMemoryError):
+            if not len(self._prefixes) or streamer.answer:
+                raise
+            reason = None
+        if reason is None:  # out of memory: what is cached goes before anything fails
+            self._prefixes.clear()
+            torch.cuda.empty_cache()
+            streamer.next_tokens_are_prompt = True
+            return self.generate(prompt, settings, streamer)
+        if prefix is not None:
+            prefix.grown(prompt, streamer.answer, PROMPT_CHUNK)
+            self._prefixes.put(prefix)
+        usage = Usage(len(prompt), len(streamer.answer), reused)
+        timings = Timings(streamer.first_token, time.monotonic() - streamer.begin)
+        return Finished(reason, usage, timings, settings.seed)
+
+    def _generate(
+        self,
+        prompt: list[int],
+        prefix: CachedPrefix | None,
+        settings: GenerationSettings,
+        streamer: EventStreamer,
+    ) -> Reason:
+        inputs = torch.tensor([prompt], device=self._model.device)
+        config = self._config(settings)
+        cached = {"past_key_values": prefix.cache} if prefix else {}
+        reused = len(prefix.ids) if prefix else 0
+        try:
+            with (
+                _seeded(settings.seed, self._model.device),
+                self._watched(streamer, prompt, reused),
+            ):
+                if streamer.is_cancelled():
+                    raise Cancelled
+                output = self._model.generate(
+                    inputs,
+                    attention_mask=torch.ones_like(inputs),
+                    generation_config=config,
+                    streamer=streamer,
+                    **cached,
+                )
+        except Cancelled:
+            streamer.end()
+            return "stopped"
+        except StopText:
+            return "stop"
+        return "stop" if int(output[0, -1]) in _end_tokens(config) else "length"
+
+    def _config(self, settings: GenerationSettings) -> GenerationConfig:
+        """The model's own generation config with our settings over it, every one explicit."""
+        config = copy.deepcopy(self._model.generation_config)
+        values = {name: getattr(settings, name) for name in SAMPLING}
+        if settings.greedy:
+            neutral = GenerationConfig()
+            values |= {name: getattr(neutral, name) for name in WARPERS} | {"do_sample": False}
+        config.update(
+            **values,
+            max_length=None,
+            prefill_chunk_size=PROMPT_CHUNK if self.keeps_prefixes else None,
+            pad_token_id=config.pad_token_id or next(iter(_end_tokens(config)), 0),
+        )
+        return config
+
+    @contextmanager
+    def _watched(self, streamer: EventStreamer, prompt: list[int], done: int) -> Iterator[None]:
+        """Between the chunks of a prompt: report progress, and stop when cancelled."""
+
+        def before_forward(module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            nonlocal done
+            if streamer.is_cancelled():
+                raise Cancelled
+            if not streamer.answer:
+                streamer.text_queue.put(Progress("reading", done, len(prompt)))
+                ids = kwargs.get("input_ids")
+                done += ids.shape[-1] if ids is not None else 0
+
+        hook = self._model.register_forward_pre_hook(before_forward, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers from this seed inside, and the process's own undisturbed after."""
+    devices = range(torch.cuda.device_count()) if device.type == "cuda" else ()
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _end_tokens(config: GenerationConfig) -> set[int]:
+    end = config.eos_token_id
+    return set(end) if isinstance(end, list) else set() if end is None else {end}
+
+
+def _defaults(config: GenerationConfig) -> GenerationSettings:
+    """The model's own recommendation, and generate()'s defaults where it makes none."""
+    found: dict[str, object] = dict(LIBRARY_DEFAULTS)
+    for name in SAMPLING:
+        value = getattr(config, name, None)
+        if value is not None:
+            low, high = limits(name)
+            inside = value if low is None or high is None else min(max(value, low), high)
+            found[name] = type(value)(inside)
+    return GenerationSettings().changed(found)
