@@ -130,7 +130,7 @@ def test_the_turns_that_no_longer_fit_are_told(new_chat: NewChat) -> None:
 
 
 class Interrupting:
-    """Reports progress by pressing Ctrl-C once so many tokens are there."""
+    """Presses Ctrl-C once so many tokens are there."""
 
     def __init__(self, chat: Any, *, after: int, times: int = 1) -> None:
         self._chat, self._after, self._times = chat, after, times
@@ -181,9 +181,6 @@ def test_a_second_ctrl_c_does_not_wait_for_the_model() -> None:
 
 
 def test_an_answer_that_is_abandoned_stays_as_far_as_it_came(new_chat: NewChat) -> None:
-    class Deaf(threading.Event):
-        """The model takes no notice."""
-
     def pieces() -> Iterator[str]:
         yield "part "
         os.kill(os.getpid(), signal.SIGINT)

