@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,7 +10,10 @@ from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 
 from chatapp.engines import Engine, ModelOptions, open_engine
+from chatapp.errors import ChatError, LoadError
 from chatapp.events import Progress
+
+logger = logging.getLogger(__name__)
 
 GLANCE = 0.1
 """Seconds between two looks at how far it is."""
@@ -38,5 +42,9 @@ class Loading:
 
         try:
             self._engine.set_result(open_engine(options, note))
-        except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+        except ChatError as error:
             self._engine.set_exception(error)
+        except BaseException as error:  # noqa: BLE001  a boundary: who waits must hear of it
+            logger.debug("loading failed", exc_info=True)
+            cause = f"{type(error).__name__}: {error}"
+            self._engine.set_exception(LoadError("terminal-not-loaded", cause=cause))

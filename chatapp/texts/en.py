@@ -15,6 +15,8 @@ SENTENCES = {
     "flag-gpus-shape": "--gpus {value} does not work: it takes auto, or the number of a GPU "
     "(0, 1, ...).",
     "flag-port-shape": "--server-port {value} does not work: it takes a number from 1 to 65535.",
+    "flag-size-shape": "{flag} {value} does not work: it takes auto, or a size such as 512M or 2G "
+    "(0 for none).",
     "flag-stray": "{text} stands alone: -c goes before the name of a model, -p before a prompt.",
     "flag-unknown": "There is no flag {flag}. --help shows them all.",
     "flag-unknown-close": "There is no flag {flag}; did you mean {meant}?",
@@ -132,6 +134,8 @@ SENTENCES = {
     "back what was typed, Ctrl-X Ctrl-E opens the editor. A message that begins with a colon is "
     "sent with two (::).",
     "terminal-leave": "Press Ctrl-C again, or Ctrl-D, to leave.",
+    "terminal-not-loaded": "The model could not be loaded: {cause}. Check its files, "
+    "or try another --engine.",
     "terminal-unexpected": "Something went wrong that should not have: {cause}. The conversation "
     "is kept; go on, or ask again.",
     "terminal-no-history": "What you type will not be remembered for the next time: {cause}.",

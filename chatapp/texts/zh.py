@@ -13,6 +13,7 @@ SENTENCES = {
     "group-other": "其他",
     "flag-gpus-shape": "--gpus {value} 无效：应为 auto 或 GPU 编号（0、1……）。",
     "flag-port-shape": "--server-port {value} 无效：应为 1 到 65535 的整数。",
+    "flag-size-shape": "{flag} {value} 无效：应为 auto，或 512M、2G 这样的大小（0 表示不用）。",
     "flag-stray": "{text} 前面缺少选项：模型名称前写 -c，提示词前写 -p。",
     "flag-unknown": "没有选项 {flag}。用 --help 查看全部选项。",
     "flag-unknown-close": "没有选项 {flag}；您是不是想用 {meant}？",
@@ -26,6 +27,8 @@ SENTENCES = {
     "flag.help": "显示本帮助后退出",
     "flag.inbrowser": "启动后在浏览器中打开网页",
     "flag.lang": "界面语言；默认取自系统区域设置",
+    "flag.prefix_cache": "transformers 中保存近期对话键值缓存的内存（512M、2G，0 表示不用）；"
+    "auto：空闲内存的四分之一",
     "flag.prompt": "把对这句话的回答写到标准输出后退出；管道输入亦然",
     "flag.server_name": "监听的网络接口（127.0.0.1：仅限本机）",
     "flag.server_port": "网页端口；不指定则为 18003 或其后第一个空闲端口",
@@ -144,6 +147,7 @@ SENTENCES = {
     "terminal-keys": "Alt-Enter 或 Ctrl-J 换行，Tab 补全，向上键找回输入过的内容，"
     "Ctrl-X Ctrl-E 打开编辑器。以冒号开头的消息请输入两个冒号（::）。",
     "terminal-leave": "再按一次 Ctrl-C 或 Ctrl-D 退出。",
+    "terminal-not-loaded": "模型加载失败：{cause}。请检查模型文件，或换用其他 --engine。",
     "terminal-unexpected": "出现了意外错误：{cause}。对话已保留；请继续，或重新提问。",
     "terminal-no-history": "本次输入的内容不会保留到下次：{cause}。",
     "terminal-type-prompt": "请输入消息，然后按 Enter 和 Ctrl-D。",

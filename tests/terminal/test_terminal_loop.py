@@ -14,7 +14,7 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from chatapp.engines import ModelOptions
+from chatapp.engines import ENGINES, ModelOptions
 from chatapp.engines.scripted import Script
 from chatapp.errors import GenerationError, LoadError
 from chatapp.events import Progress, ReasoningDelta
@@ -196,6 +196,12 @@ def test_loading_shows_its_progress_and_gives_the_engine() -> None:
     shown: list[Progress | None] = []
     engine = Loading(ModelOptions(engine="scripted")).wait(shown.append)
     assert engine.name == "scripted" and shown[-1] is None
+
+
+def test_a_fault_in_loading_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, "scripted", "no.such.module")  # type: ignore[arg-type]
+    with pytest.raises(LoadError, match="could not be loaded: ModuleNotFoundError"):
+        Loading(ModelOptions(engine="scripted")).wait(lambda progress: None)
 
 
 def test_a_model_that_cannot_be_loaded_is_an_error_where_it_is_waited_for(tmp_path: Path) -> None:
