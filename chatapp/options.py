@@ -24,6 +24,7 @@ DEFAULT_PORT = 18003
 PAGE_PLACES = 4
 """How many browsers are answered at the same time, where the engine can."""
 DTYPES = ("auto", "float32", "float16", "bfloat16")
+SIZE = re.compile("([0-9]{1,9})([KMGT]?)(i?B)?", re.IGNORECASE)
 SHORT_FLAGS = {"seed": "-s"}
 
 EXAMPLES: Mapping[Face, Sequence[str]] = {
@@ -80,6 +81,7 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
             gpus=found.gpus,
             cpu_only=found.cpu_only,
             dtype=found.dtype,
+            prefix_cache=_bytes(found.prefix_cache),
             places=1 if face == "chat" else PAGE_PLACES,
         ),
         "changes": changes,
@@ -131,6 +133,16 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         choices=DTYPES,
         default="auto",
         help=said("dtype", "number format of the weights; auto: what the device is good at"),
+    )
+    model.add_argument(
+        "--prefix-cache",
+        metavar="auto|SIZE",
+        default="auto",
+        help=said(
+            "prefix_cache",
+            "memory for the keys and values of recent chats (512M, 2G, 0: none) in transformers; "
+            "auto: a quarter of what is free",
+        ),
     )
     model.add_argument(
         "-g",
@@ -253,9 +265,17 @@ def _check(
         raise ChatError("flag-unknown", flag=flag)
     if found.gpus != "auto" and not found.gpus.isdecimal():
         raise ChatError("flag-gpus-shape", value=found.gpus)
+    if found.prefix_cache != "auto" and not SIZE.fullmatch(found.prefix_cache):
+        raise ChatError("flag-size-shape", flag="--prefix-cache", value=found.prefix_cache)
     port = getattr(found, "server_port", None)
     if port is not None and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise ChatError("flag-port-shape", value=port)
     auth = getattr(found, "auth", None)
     if auth is not None and not re.fullmatch("[^:]+:.+", auth, re.DOTALL):
         raise ChatError("flag-auth-shape")
+
+
+def _bytes(size: str) -> int | None:
+    """The bytes of a size such as 512M or 2GiB (powers of 1024); None for auto."""
+    found = SIZE.fullmatch(size)
+    return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ") if found else None

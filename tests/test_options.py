@@ -225,3 +225,20 @@ def test_help_imports_nothing_heavy(script: str, here: Path) -> None:
         *("modelscope", "huggingface_hub", "openai", "fastapi", "httpx", "requests", "asyncio"),
     }
     assert not heavy & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("auto", None), ("0", 0), ("512M", 512 << 20), ("2g", 2 << 30), ("3GiB", 3 << 30), ("7", 7)],
+)
+def test_the_prefix_cache_takes_a_size(said: str, meant: int | None) -> None:
+    assert parse(["--prefix-cache", said], "chat").model.prefix_cache == meant
+
+
+@pytest.mark.parametrize("said", ["much", "-1", "1.5G", "", "2X", "٣G"])
+def test_a_size_of_another_shape_is_a_sentence(
+    said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse([f"--prefix-cache={said}"], "web")
+    assert "it takes auto, or a size" in capsys.readouterr().err
