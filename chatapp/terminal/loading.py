@@ -44,7 +44,7 @@ class Loading:
             self._engine.set_result(open_engine(options, note))
         except ChatError as error:
             self._engine.set_exception(error)
-        except BaseException as error:  # noqa: BLE001  a boundary: who waits must hear of it
+        except BaseException as error:  # a boundary: who waits must hear of it
             logger.debug("loading failed", exc_info=True)
             cause = f"{type(error).__name__}: {error}"
             self._engine.set_exception(LoadError("terminal-not-loaded", cause=cause))
