@@ -7,6 +7,8 @@ knows nothing of what is behind it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,13 +33,24 @@ NOT_OURS = frozenset(
 
 
 class Guard:
-    """An ASGI application around another; `sign_in` is None where everybody may come in."""
+    """An ASGI application around another; `sign_in` is None where everybody may come in.
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, sign_in: SignIn | None, texts: Texts) -> None:
+    `is_closed` names the paths that the application has and nobody needs.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Hosts,
+        sign_in: SignIn | None,
+        texts: Texts,
+        is_closed: Callable[[str], bool] = lambda path: False,
+    ) -> None:
         self._app = app
         self._hosts = hosts
         self._sign_in = sign_in
         self._texts = texts
+        self._is_closed = is_closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -54,6 +67,9 @@ class Guard:
             refusal = await self._at_the_door(self._sign_in, scope, headers, receive)
         if refusal is not None:
             await refusal(scope, receive, send)
+            return
+        if self._is_closed(scope["path"]):
+            await PlainTextResponse("", 404)(scope, receive, send)
             return
         kept = [(name, value) for name, value in scope["headers"] if name not in NOT_OURS]
         await self._app({**scope, "headers": kept}, _Bounded(receive, LARGEST_BODY).receive, send)

@@ -30,6 +30,8 @@ from chatapp.web.hosts import Hosts, in_url, is_loopback, is_wildcard
 from chatapp.web.signin import SignIn
 
 PORTS_TRIED = 100
+GRADIO_PATHS = ("queue/", "run/predict", "heartbeat/", "cancel", "reset", "app_id", "info")
+"""Below /gradio_api/, what a page of ours asks for; uploads, proxies and the like stay closed."""
 USER = "chatapp"
 """Who signs in where no --auth says it."""
 SECONDS_FOR_LINK = 40.0
@@ -108,10 +110,15 @@ class Site:
             self._auth = (USER, secrets.token_urlsafe(16))
         name = address if is_loopback(address) or not is_wildcard(address) else "127.0.0.1"
         self.url = f"http://{in_url(name)}:{port}"
-        sign_in = SignIn(*self._auth, port, self._texts) if self._auth else None
-        app, stop = _mounted(engine, options)
-        guarded = Guard(app, self._hosts, sign_in, self._texts)
-        self._server = _Server(guarded, on_ready=self._ready, on_leaving=stop)
+        self._engine = engine
+        self._end_answers: Callable[[], None] = lambda: None
+        self._server = _Server(self._build, self._ready, lambda: self._end_answers())
+
+    def _build(self) -> ASGIApp:
+        """Runs in the server's event loop: without one Gradio would leave its own ones open."""
+        sign_in = SignIn(*self._auth, self._hosts.port, self._texts) if self._auth else None
+        app, self._end_answers = _mounted(self._engine, self._options)
+        return Guard(app, self._hosts, sign_in, self._texts, _is_closed)
 
     def run(self) -> None:
         """Serve until `leave` is called or a signal comes, which is raised again at the end."""
@@ -148,10 +155,22 @@ class _Server(uvicorn.Server):
     """Uvicorn that says when it answers, and does not wait for pages that stay open."""
 
     def __init__(
-        self, app: ASGIApp, on_ready: Callable[[], None], on_leaving: Callable[[], None]
+        self,
+        build: Callable[[], ASGIApp],
+        on_ready: Callable[[], None],
+        on_leaving: Callable[[], None],
     ) -> None:
         super().__init__(
-            uvicorn.Config(app, log_level="error", access_log=False, server_header=False, ws="none")
+            uvicorn.Config(
+                build,
+                factory=True,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+                ws="none",
+            )
         )
         self._on_ready = on_ready
         self._on_leaving = on_leaving
@@ -163,9 +182,9 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_leaving()
-        self.force_exit = True  # every open page holds a stream of events that never ends
+        for connection in list(self.server_state.connections):
+            connection.transport.close()  # an open page listens to events that never end
         await super().shutdown(sockets)
-        await self.lifespan.shutdown()  # which being forced leaves out
 
 
 def _mounted(engine: Engine, options: Options) -> tuple[FastAPI, Callable[[], None]]:
@@ -196,6 +215,11 @@ def _mounted(engine: Engine, options: Options) -> tuple[FastAPI, Callable[[], No
         css=read_asset("page.css"),
     )
     return app, page.sessions.close_all
+
+
+def _is_closed(path: str) -> bool:
+    asked = path.removeprefix("/gradio_api/")
+    return asked != path and not asked.startswith(GRADIO_PATHS)
 
 
 def _quiet_gradio() -> None:

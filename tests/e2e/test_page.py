@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
-from hostile import HOSTILE
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from chatapp.engines.scripted import Script, ScriptedEngine
@@ -19,6 +18,7 @@ from chatapp.errors import GenerationError
 from chatapp.events import ReasoningDelta
 from chatapp.options import parse
 from chatapp.web.server import Site, listen
+from tests.e2e.hostile import HOSTILE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SWITCHES = [
