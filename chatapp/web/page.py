@@ -50,6 +50,8 @@ class Page:
         self.blocks.queue(
             default_concurrency_limit=ANSWERS_AT_ONCE, max_size=2 * ANSWERS_AT_ONCE, api_open=False
         )
+        # Gradio looks for work every millisecond, which keeps a core awake; 10 ms are not noticed.
+        self.blocks._queue.sleep_when_free = 0.01
         self.blocks.state_session_capacity = 2 * ANSWERS_AT_ONCE  # each holds a copy of its chat
         self.blocks.max_threads = ANSWERS_AT_ONCE
 

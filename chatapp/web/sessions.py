@@ -102,11 +102,12 @@ class Session:
             while current is not None:
                 yield from self._carry_out(current)
                 current = self._take_next()
-        finally:
+        except BaseException:  # closed by its reader; else `_take_next` has let others perform
             self.writing = False
             with self._lock:
                 self._next = None
                 self._idle.set()
+            raise
 
     def stop(self) -> None:
         """End the running answer, if there is one, within one token."""
