@@ -21,8 +21,6 @@ Face = Literal["chat", "web"]
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 DEFAULT_PORT = 18003
-PAGE_PLACES = 4
-"""How many browsers are answered at the same time, where the engine can."""
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 SIZE = re.compile("([0-9]{1,9})([KMGT]?)(i?B)?", re.IGNORECASE)
 SHORT_FLAGS = {"seed": "-s"}
@@ -82,7 +80,7 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
             cpu_only=found.cpu_only,
             dtype=found.dtype,
             prefix_cache=_bytes(found.prefix_cache),
-            places=1 if face == "chat" else PAGE_PLACES,
+            concurrency=_concurrency(found, face),
         ),
         "changes": changes,
         "system": found.system,
@@ -212,6 +210,14 @@ def _add_page_flags(parser: argparse.ArgumentParser, texts: Texts) -> None:
         help=said("server_name", "the interface to listen on (127.0.0.1: this machine only)"),
     )
     page.add_argument(
+        "--concurrency",
+        metavar="N",
+        help=said(
+            "concurrency",
+            "how many chats are answered at once; without: 4 in llama.cpp, 1 in transformers",
+        ),
+    )
+    page.add_argument(
         "--inbrowser", action="store_true", help=said("inbrowser", "open the page in the browser")
     )
     page.add_argument(
@@ -270,6 +276,9 @@ def _check(
     port = getattr(found, "server_port", None)
     if port is not None and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise ChatError("flag-port-shape", value=port)
+    concurrency = getattr(found, "concurrency", None)
+    if concurrency is not None and not re.fullmatch("[1-9][0-9]?", concurrency):
+        raise ChatError("flag-concurrency-shape", value=concurrency)
     auth = getattr(found, "auth", None)
     if auth is not None and not re.fullmatch("[^:]+:.+", auth, re.DOTALL):
         raise ChatError("flag-auth-shape")
@@ -279,3 +288,10 @@ def _bytes(size: str) -> int | None:
     """The bytes of a size such as 512M or 2GiB (powers of 1024); None for auto."""
     found = SIZE.fullmatch(size)
     return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ") if found else None
+
+
+def _concurrency(found: argparse.Namespace, face: Face) -> int | None:
+    """One chat in the terminal; on the page what was asked for, or (None) what suits the engine."""
+    if face == "chat":
+        return 1
+    return int(found.concurrency) if found.concurrency else None

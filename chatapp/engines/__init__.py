@@ -42,8 +42,8 @@ class ModelOptions:
     dtype: str = "auto"
     prefix_cache: int | None = None
     """Bytes for the prefix cache of the transformers engine; None: a share of what is free."""
-    places: int = 1
-    """How many conversations may be answered at the same time, where the engine can."""
+    concurrency: int | None = None
+    """How many conversations are answered at the same time; None: what suits the engine."""
 
 
 class Engine(Protocol):

@@ -46,6 +46,8 @@ PROMPT_CHUNK = 128
 5 % slower than llama.cpp's 2048."""
 PROMPT_CACHE_MIB = 1024
 LEAST_CONTEXT = 2048
+SLOTS = 4
+"""How many chats are answered at once unless --concurrency says it."""
 RANDOM_SEED = 2**32 - 1
 """llama.cpp takes this one seed to mean "draw one"."""
 
@@ -256,7 +258,8 @@ def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> L
     parameters.model.path = str(files.path)
     parameters.model_alias = {files.name}
     parameters.api_keys = [key]
-    parameters.n_parallel = options.places
+    places = options.concurrency or SLOTS
+    parameters.n_parallel = places
     # Each chat its own cache: in a shared one they change each other's rounding, so that no seed
     # would give the same text twice, and together they can fill it up.
     parameters.kv_unified = False
@@ -267,12 +270,12 @@ def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> L
     device, free = _choose_device(parameters, options, xllamacpp)
     try:
         header = gguf.read_header(files.path)
-        parameters.n_ctx = options.places * _context(header, files, free, options.places)
+        parameters.n_ctx = places * _context(header, files, free, places)
         server = xllamacpp.Server(parameters)
     except (OSError, ValueError, RuntimeError) as error:
         cause = error if isinstance(error, OSError) else Sentence("cause-gguf-damaged")
         raise LoadError("model-broken", name=files.name, cause=cause, path=files.path) from error
-    return LlamaCppEngine(server, key, files, header, device=device, places=options.places)
+    return LlamaCppEngine(server, key, files, header, device=device, places=places)
 
 
 def _context(header: Mapping[str, object], files: ModelFiles, free: int, places: int) -> int:

@@ -17,6 +17,8 @@ SENTENCES = {
     "flag-port-shape": "--server-port {value} does not work: it takes a number from 1 to 65535.",
     "flag-size-shape": "{flag} {value} does not work: it takes auto, or a size such as 512M or 2G "
     "(0 for none).",
+    "flag-concurrency-shape": "--concurrency {value} does not work: it takes a number "
+    "from 1 to 99.",
     "flag-stray": "{text} stands alone: -c goes before the name of a model, -p before a prompt.",
     "flag-unknown": "There is no flag {flag}. --help shows them all.",
     "flag-unknown-close": "There is no flag {flag}; did you mean {meant}?",
@@ -41,8 +43,8 @@ SENTENCES = {
     "model-needs-package": "{name} needs a package that is not installed: {cause}.",
     "conversion-not-saved": "The converted weights could not be saved in {path} ({cause}). "
     "Make room there, or set CHATAPP_CACHE_DIR to another folder.",
-    "cause-gguf-damaged": "it is damaged, incomplete or no GGUF file at all, or this llama.cpp does "
-    "not know its architecture",
+    "cause-gguf-damaged": "it is damaged, incomplete or no GGUF file at all, or this llama.cpp "
+    "does not know its architecture",
     "llamacpp-needs-gguf": "llama.cpp reads .gguf files only, and {path} is none. "
     "Use --engine transformers, or name a .gguf file with -c.",
     "gpu-missing": "There is no GPU {asked} here; there are: {known}. Leave -g out to let chatapp "
@@ -52,6 +54,10 @@ SENTENCES = {
     "Name a real one with -c MODEL (a folder, a .gguf file, a hub's name).",
     "notice-no-template": "This model brings no chat template: ChatML is used. "
     "It may be a base model, which continues texts rather than answers.",
+    "notice-batching": "Up to {concurrency} chats are answered together (--concurrency): in "
+    "exchange a seed does not repeat a sampled answer, and every turn reads its whole conversation.",
+    "concurrency-unsupported": "{name} cannot answer several chats at once: leave --concurrency "
+    "out.",
     "notice-no-system": "This model's template refuses a system message: the system prompt is "
     "put before the first question.",
     # --- settings

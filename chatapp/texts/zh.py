@@ -14,12 +14,14 @@ SENTENCES = {
     "flag-gpus-shape": "--gpus {value} 无效：应为 auto 或 GPU 编号（0、1……）。",
     "flag-port-shape": "--server-port {value} 无效：应为 1 到 65535 的整数。",
     "flag-size-shape": "{flag} {value} 无效：应为 auto，或 512M、2G 这样的大小（0 表示不用）。",
+    "flag-concurrency-shape": "--concurrency {value} 无效：应为 1 到 99 的整数。",
     "flag-stray": "{text} 前面缺少选项：模型名称前写 -c，提示词前写 -p。",
     "flag-unknown": "没有选项 {flag}。用 --help 查看全部选项。",
     "flag-unknown-close": "没有选项 {flag}；您是不是想用 {meant}？",
     "flag-auth-shape": "--auth 的格式是“用户名:密码”，两者都不能为空。",
     "flag.auth": "谁可以使用网页；最好写在环境变量 CHATAPP_AUTH 中，以免在进程列表里被看到",
     "flag.checkpoint_path": "文件夹、.gguf 文件或模型库名称；不指定则使用演示模型",
+    "flag.concurrency": "同时回答多少个对话；不指定则 llama.cpp 为 4，transformers 为 1",
     "flag.cpu_only": "不使用 GPU",
     "flag.dtype": "权重的数值格式；auto：按设备选择",
     "flag.engine": "运行模型的引擎；auto：.gguf 用 llama.cpp，其余用 transformers",
@@ -51,7 +53,8 @@ SENTENCES = {
     "model-needs-package": "{name} 需要一个尚未安装的软件包：{cause}。",
     "conversion-not-saved": "转换后的权重无法保存到 {path}（{cause}）。"
     "请在那里腾出空间，或用 CHATAPP_CACHE_DIR 指定其他文件夹。",
-    "cause-gguf-damaged": "文件已损坏、不完整、根本不是 GGUF 文件，或者此版本的 llama.cpp 不认识它的架构",
+    "cause-gguf-damaged": "文件已损坏、不完整、根本不是 GGUF 文件，"
+    "或者此版本的 llama.cpp 不认识它的架构",
     "llamacpp-needs-gguf": "llama.cpp 只能读取 .gguf 文件，而 {path} 不是。"
     "请使用 --engine transformers，或用 -c 指定一个 .gguf 文件。",
     "gpu-missing": "这里没有 GPU {asked}；现有：{known}。去掉 -g 可由 chatapp 自行选择，"
@@ -60,6 +63,9 @@ SENTENCES = {
     "notice-demo": "这是演示模型 {name}：小巧、快速，但常常出错。"
     "请用 -c 指定真正的模型（文件夹、.gguf 文件或模型库名称）。",
     "notice-no-template": "该模型没有对话模板，改用 ChatML。它可能是基座模型，只会续写而不会回答。",
+    "notice-batching": "最多同时回答 {concurrency} 个对话（--concurrency）：相应地，"
+    "相同的种子不会重现采样得到的回答，并且每一轮都要重新读取整个对话。",
+    "concurrency-unsupported": "{name} 不能同时回答多个对话：请去掉 --concurrency。",
     "notice-no-system": "该模型的模板不接受系统消息：系统提示词将放在第一个问题之前。",
     # --- settings
     "setting-unknown": "没有名为 {name} 的参数。可用的参数：{known}。",

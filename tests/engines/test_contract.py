@@ -36,7 +36,7 @@ def open_tiny(tiny_model: Callable[..., Path]) -> Engine:
 
 
 def open_llamacpp(tiny_model: Callable[..., Path]) -> Engine:
-    return open_engine(ModelOptions(hub.DEMO, engine="llamacpp", cpu_only=True, places=2))
+    return open_engine(ModelOptions(hub.DEMO, engine="llamacpp", cpu_only=True, concurrency=2))
 
 
 def open_demo_in_transformers(tiny_model: Callable[..., Path]) -> Engine:

@@ -24,7 +24,7 @@ pytest.importorskip("xllamacpp", reason="the extra llamacpp is not installed")
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LlamaCppEngine]:
-    opened = open_engine(ModelOptions(hub.DEMO, engine="llamacpp", cpu_only=True, places=4))
+    opened = open_engine(ModelOptions(hub.DEMO, engine="llamacpp", cpu_only=True, concurrency=4))
     assert isinstance(opened, LlamaCppEngine)
     with closing(opened):
         yield opened

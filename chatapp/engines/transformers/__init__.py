@@ -2,7 +2,7 @@
 
 `loading` gets weights into memory, `prompt` turns messages into token ids, `streaming` turns
 tokens into events, `generation` and `prefix_cache` are what the inference thread does and keeps,
-`engine` joins them. Importing this imports torch.
+`batching` answers several at once, `engine` joins them. Importing this imports torch.
 """
 
 from __future__ import annotations
@@ -16,4 +16,8 @@ from chatapp.hub import ModelFiles
 def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> TransformersEngine:
     """Load a model. Raises LoadError."""
     loaded = load_model(files, options, on_progress)
-    return TransformersEngine(loaded, prefix_budget(options, loaded.model.device))
+    return TransformersEngine(
+        loaded,
+        cache_bytes=prefix_budget(options, loaded.model.device),
+        concurrency=options.concurrency or 1,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
@@ -15,13 +14,16 @@ from transformers import PreTrainedModel
 from chatapp.engines.device import process_memory
 from chatapp.engines.line import Line
 from chatapp.engines.relay import run
-from chatapp.engines.transformers.generation import SAMPLING, Generator
+from chatapp.engines.transformers.batching import Batcher, kv_bytes_per_token
+from chatapp.engines.transformers.generation import SAMPLING, Generator, end_tokens
 from chatapp.engines.transformers.loading import LoadedModel
 from chatapp.engines.transformers.prompt import PromptEncoder
-from chatapp.engines.transformers.streaming import OPEN_TAG, EventStreamer
-from chatapp.events import EventStream, Finished, Timings, Usage
+from chatapp.engines.transformers.streaming import OPEN_TAG, Cancelled, EventStreamer
+from chatapp.errors import LoadError
+from chatapp.events import EventStream, Finished
 from chatapp.messages import Message
 from chatapp.settings import GenerationSettings
+from chatapp.texts import Sentence
 
 
 class TransformersEngine:
@@ -30,7 +32,8 @@ class TransformersEngine:
     name = "transformers"
     supports = frozenset(SAMPLING) | {"stop", "seed"}
 
-    def __init__(self, loaded: LoadedModel, prefix_budget: int) -> None:
+    def __init__(self, loaded: LoadedModel, *, cache_bytes: int, concurrency: int = 1) -> None:
+        """`cache_bytes` for the keys and values of recent chats, and as many of batched ones."""
         self.model = loaded.name
         self._model = loaded.model
         self._tokenizer = loaded.tokenizer
@@ -38,12 +41,17 @@ class TransformersEngine:
         # A copy: decoding while another thread encodes would trip over the tokenizer's lock.
         self._decoder = copy.deepcopy(getattr(loaded.tokenizer, "_tokenizer", None))
         self._reasons_at_once = self._encoder.opens_reasoning(OPEN_TAG)
-        self._generator = Generator(loaded.model, prefix_budget)
-        self._line = Line(places=1)
+        self._generator = Generator(loaded.model, cache_bytes)
+        self._line = Line(places=concurrency)
         self._thread = ThreadPoolExecutor(1, "inference")
         self.notices = self._encoder.notices
         self.defaults = self._generator.defaults
         self.context_length = _context_length(loaded.model)
+        self._batcher: Batcher | None = None
+        if concurrency > 1:
+            self._batcher = self._batching(cache_bytes, concurrency)
+            self._requests = ThreadPoolExecutor(concurrency, "request")
+            self.notices.append(Sentence("notice-batching", {"concurrency": concurrency}))
 
     def details(self) -> Mapping[str, str]:
         device = self._model.device
@@ -74,18 +82,43 @@ class TransformersEngine:
             )
             yield from request
             if request.is_cancelled():
-                timings = Timings(None, time.monotonic() - streamer.begin)
-                yield Finished("stopped", Usage(len(prompt), 0), timings, settings.seed)
+                yield streamer.finished("stopped", len(prompt), settings.seed)
                 return
-            self._thread.submit(
-                run,
-                streamer.text_queue,
-                lambda: self._generator.generate(prompt, settings, streamer),
+            workers = self._thread if self._batcher is None else self._requests
+            workers.submit(
+                run, streamer.text_queue, lambda: self._answer(prompt, settings, streamer)
             )
             yield from streamer.events()
 
+    def _answer(
+        self, prompt: list[int], settings: GenerationSettings, streamer: EventStreamer
+    ) -> Finished:
+        """Runs in a worker: batched where that honours the settings, else alone."""
+        if self._batcher is None:
+            return self._generator.generate(prompt, settings, streamer)
+        if self._batcher.serves(settings):
+            return self._batcher.generate(prompt, settings, streamer)
+        try:
+            with self._batcher.paused(streamer):
+                alone = self._generator.generate
+                return self._thread.submit(alone, prompt, settings, streamer).result()
+        except Cancelled:
+            return streamer.finished("stopped", len(prompt), settings.seed)
+
+    def _batching(self, cache_bytes: int, concurrency: int) -> Batcher:
+        """Raises LoadError for a model that cannot be batched."""
+        if not self._generator.keeps_prefixes or self.context_length is None:
+            raise LoadError("concurrency-unsupported", name=self.model)
+        token_bytes = kv_bytes_per_token(self._model)
+        tokens = min(concurrency * self.context_length, cache_bytes // token_bytes)
+        tokens = max(tokens, self.context_length)  # one chat at least must fit
+        return Batcher(self._model, tokens, end_tokens(self._model.generation_config))
+
     def close(self) -> None:
         self._line.close()
+        if self._batcher is not None:
+            self._requests.shutdown()
+            self._batcher.stop()
         self._thread.shutdown()
         del self._model, self._generator
 

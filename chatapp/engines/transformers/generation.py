@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from inspect import signature
@@ -14,7 +13,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from chatapp.engines.transformers.prefix_cache import CachedPrefix, PrefixCache
 from chatapp.engines.transformers.streaming import Cancelled, EventStreamer, StopText
-from chatapp.events import Finished, Progress, Reason, Timings, Usage
+from chatapp.events import Finished, Progress, Reason
 from chatapp.settings import SAMPLING as WARPERS
 from chatapp.settings import GenerationSettings, limits
 
@@ -68,9 +67,7 @@ class Generator:
         if prefix is not None:
             prefix.grown(prompt, streamer.answer, PROMPT_CHUNK)
             self._prefixes.put(prefix)
-        usage = Usage(len(prompt), len(streamer.answer), reused)
-        timings = Timings(streamer.first_token, time.monotonic() - streamer.begin)
-        return Finished(reason, usage, timings, settings.seed)
+        return streamer.finished(reason, len(prompt), settings.seed, reused)
 
     def _generate(
         self,
@@ -102,7 +99,7 @@ class Generator:
             return "stopped"
         except StopText:
             return "stop"
-        return "stop" if int(output[0, -1]) in _end_tokens(config) else "length"
+        return "stop" if int(output[0, -1]) in end_tokens(config) else "length"
 
     def _config(self, settings: GenerationSettings) -> GenerationConfig:
         """The model's own generation config with our settings over it, every one explicit."""
@@ -115,7 +112,7 @@ class Generator:
             **values,
             max_length=None,
             prefill_chunk_size=PROMPT_CHUNK if self.keeps_prefixes else None,
-            pad_token_id=config.pad_token_id or next(iter(_end_tokens(config)), 0),
+            pad_token_id=config.pad_token_id or next(iter(end_tokens(config)), 0),
         )
         return config
 
@@ -148,7 +145,8 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _end_tokens(config: GenerationConfig) -> set[int]:
+def end_tokens(config: GenerationConfig) -> set[int]:
+    """The tokens that end an answer."""
     end = config.eos_token_id
     return set(end) if isinstance(end, list) else set() if end is None else {end}
 

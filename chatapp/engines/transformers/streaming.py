@@ -17,7 +17,15 @@ from tokenizers.decoders import DecodeStream
 from transformers import PreTrainedTokenizerBase, TextIteratorStreamer
 
 from chatapp.engines.relay import Relay, read
-from chatapp.events import EventStream, ReasoningDelta, TextDelta
+from chatapp.events import (
+    EventStream,
+    Finished,
+    Reason,
+    ReasoningDelta,
+    TextDelta,
+    Timings,
+    Usage,
+)
 
 OPEN_TAG, CLOSE_TAG = "<think>", "</think>"
 
@@ -59,6 +67,12 @@ class EventStreamer(TextIteratorStreamer):  # type: ignore[misc]  # transformers
     def events(self) -> EventStream:
         """What the inference thread says, until it has finished or failed."""
         return read(self.text_queue)
+
+    def finished(self, reason: Reason, prompt_tokens: int, seed: int, cached: int = 0) -> Finished:
+        """The last event; `cached` of the prompt's tokens were not read again."""
+        usage = Usage(prompt_tokens, len(self.answer), cached)
+        timings = Timings(self.first_token, time.monotonic() - self.begin)
+        return Finished(reason, usage, timings, seed)
 
     def put(self, value: torch.Tensor) -> None:
         """Take the prompt (once), then new tokens. Raises Cancelled or StopText to end it all."""
