@@ -18,7 +18,9 @@ def stats_line(finished: Finished, context_length: int | None, texts: Texts) -> 
 
 def _facts(finished: Finished, context_length: int | None, texts: Texts) -> Iterator[str]:
     usage, timings = finished.usage, finished.timings
-    if finished.reason != "stop":
+    if finished.reason == "length" and context_length and usage.total_tokens >= context_length:
+        yield texts("stats-context-full")
+    elif finished.reason != "stop":
         yield texts(f"stats-{finished.reason}")
     yield texts("stats", completion=usage.completion_tokens)
     speed = timings.tokens_per_second(usage.completion_tokens)
@@ -26,6 +28,9 @@ def _facts(finished: Finished, context_length: int | None, texts: Texts) -> Iter
         yield texts("stats-speed", speed=speed)
     if timings.first_token is not None:
         yield texts("stats-first", seconds=timings.first_token)
+    if usage.cached_tokens:
+        read = usage.prompt_tokens - usage.cached_tokens
+        yield texts("stats-reused", read=read, reused=usage.cached_tokens)
     yield texts("stats-context", used=usage.total_tokens, context=context_length or "?")
     yield texts("stats-seed", seed=finished.seed)
 

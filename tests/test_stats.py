@@ -27,6 +27,15 @@ def test_an_answer_that_was_cut_says_so_first(reason: Reason, word: str) -> None
     assert stats_line(finished(reason), 4096, Texts("en")).startswith(word)
 
 
+def test_an_answer_that_filled_the_context_says_that_and_not_another_limit() -> None:
+    assert stats_line(finished("length"), 31, Texts("en")).startswith("cut: the context is full")
+
+
+def test_tokens_of_the_prompt_that_were_not_read_again_are_told() -> None:
+    told = Finished("stop", Usage(4020, 5, cached_tokens=3912), Timings(0.1, 0.2), seed=7)
+    assert "read 108, reused 3912" in stats_line(told, 8192, Texts("en"))
+
+
 @pytest.mark.parametrize(
     "timings",
     [

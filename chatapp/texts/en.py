@@ -129,6 +129,8 @@ SENTENCES = {
     "stats": "{completion} tokens",
     "stats-speed": "{speed:.1f} tokens/s",
     "stats-first": "first after {seconds:.2f} s",
+    "stats-reused": "read {read}, reused {reused}",
+    "stats-context-full": "cut: the context is full",
     "stats-context": "context {used}/{context}",
     "stats-seed": "seed {seed}",
     "stats-stopped": "stopped",

@@ -144,6 +144,8 @@ SENTENCES = {
     "stats": "{completion} 个词元",
     "stats-speed": "{speed:.1f} 词元/秒",
     "stats-first": "首个词元 {seconds:.2f} 秒",
+    "stats-reused": "读取 {read}，复用 {reused}",
+    "stats-context-full": "上下文已满，已截断",
     "stats-context": "上下文 {used}/{context}",
     "stats-seed": "种子 {seed}",
     "stats-stopped": "已停止",
