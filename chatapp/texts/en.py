@@ -55,7 +55,8 @@ SENTENCES = {
     "notice-no-template": "This model brings no chat template: ChatML is used. "
     "It may be a base model, which continues texts rather than answers.",
     "notice-batching": "Up to {concurrency} chats are answered together (--concurrency): in "
-    "exchange a seed does not repeat a sampled answer, and every turn reads its whole conversation.",
+    "exchange a seed does not repeat a sampled answer, and every turn reads its whole "
+    "conversation.",
     "concurrency-unsupported": "{name} cannot answer several chats at once: leave --concurrency "
     "out.",
     "notice-no-system": "This model's template refuses a system message: the system prompt is "
@@ -114,6 +115,8 @@ SENTENCES = {
     "line-full": "{waiting} requests are waiting for the model already. Try again in a moment.",
     "out-of-memory": "The model ran out of memory. Shorten the conversation, or lower "
     "max_new_tokens, and ask again.",
+    "not-a-number": "The model computes no numbers (NaN): its weights overflow or are damaged. "
+    "Try --dtype float32, or download the model again.",
     "generation-failed": "The model failed: {cause}. What it said so far is kept; ask again.",
     "template-failed": "The model's chat template cannot render this conversation: {cause}. "
     "Begin a new chat, or change the message.",

@@ -131,6 +131,8 @@ SENTENCES = {
     "而模型的上下文为 {context} 个。请缩短消息或系统提示词。",
     "line-full": "已有 {waiting} 个请求在等待模型。请稍后再试。",
     "out-of-memory": "模型的内存不足。请缩短对话，或调低 max_new_tokens，然后重新提问。",
+    "not-a-number": "模型算出的不是数值（NaN）：权重溢出或已损坏。"
+    "请尝试 --dtype float32，或重新下载模型。",
     "generation-failed": "模型出错：{cause}。已生成的部分会保留；请重新提问。",
     "template-failed": "模型的对话模板无法处理这段对话：{cause}。请新建对话，或修改消息。",
     "engine-closed": "模型在回答时被关闭。请重新启动程序。",

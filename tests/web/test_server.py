@@ -310,7 +310,6 @@ def test_the_browser_is_opened_where_asked(
         assert opened == [running.url]
 
 
-@pytest.mark.slow
 def test_an_installed_wheel_brings_its_assets(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for part in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"):

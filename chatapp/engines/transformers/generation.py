@@ -9,10 +9,16 @@ from inspect import signature
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+)
 
 from chatapp.engines.transformers.prefix_cache import CachedPrefix, PrefixCache
 from chatapp.engines.transformers.streaming import Cancelled, EventStreamer, StopText
+from chatapp.errors import GenerationError
 from chatapp.events import Finished, Progress, Reason
 from chatapp.settings import SAMPLING as WARPERS
 from chatapp.settings import GenerationSettings, limits
@@ -92,6 +98,7 @@ class Generator:
                     attention_mask=torch.ones_like(inputs),
                     generation_config=config,
                     streamer=streamer,
+                    logits_processor=LogitsProcessorList([FirstLogitsCheck()]),
                     **cached,
                 )
         except Cancelled:
@@ -134,6 +141,20 @@ class Generator:
             yield
         finally:
             hook.remove()
+
+
+class FirstLogitsCheck(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped here
+    """Refuses to choose the first token from what are no numbers: greedy search would."""
+
+    def __init__(self) -> None:
+        self._checked = False
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Raises GenerationError."""
+        if not self._checked and bool(scores.isnan().any()):
+            raise GenerationError("not-a-number")
+        self._checked = True
+        return scores
 
 
 @contextmanager
