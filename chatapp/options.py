@@ -22,6 +22,8 @@ Face = Literal["chat", "web"]
 DEFAULT_SYSTEM = "You are a helpful assistant."
 DEFAULT_PORT = 18003
 DTYPES = ("auto", "float32", "float16", "bfloat16")
+QUANTIZE = ("none", "8bit", "4bit")
+ATTENTION = ("auto", "sdpa", "eager", "flash_attention_2")
 SIZE = re.compile("([0-9]{1,9})([KMGT]?)(i?B)?", re.IGNORECASE)
 SHORT_FLAGS = {"seed": "-s"}
 
@@ -77,8 +79,11 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
             checkpoint_path=found.checkpoint_path,
             engine=found.engine,
             gpus=found.gpus,
+            gpu_memory=_bytes(found.gpu_memory),
             cpu_only=found.cpu_only,
             dtype=found.dtype,
+            quantize=found.quantize,
+            attn=found.attn,
             prefix_cache=_bytes(found.prefix_cache),
             concurrency=_concurrency(found, face),
         ),
@@ -133,6 +138,18 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         help=said("dtype", "number format of the weights; auto: what the device is good at"),
     )
     model.add_argument(
+        "--quantize",
+        choices=QUANTIZE,
+        default="none",
+        help=said("quantize", "pack the weights while loading (bitsandbytes): a byte or half one"),
+    )
+    model.add_argument(
+        "--attn",
+        choices=ATTENTION,
+        default="auto",
+        help=said("attn", "implementation of attention; auto: transformers chooses"),
+    )
+    model.add_argument(
         "--prefix-cache",
         metavar="auto|SIZE",
         default="auto",
@@ -145,9 +162,17 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
     model.add_argument(
         "-g",
         "--gpus",
-        metavar="auto|N",
+        metavar="auto|N,N",
         default="auto",
-        help=said("gpus", "which GPU to use, by number; auto: any there is, else the CPU"),
+        help=said("gpus", "which GPUs to use (0, or 0,1); auto: all there are, else the CPU"),
+    )
+    model.add_argument(
+        "--gpu-memory",
+        metavar="auto|SIZE",
+        default="auto",
+        help=said(
+            "gpu_memory", "most the weights may take of each GPU (20GiB); the rest in main memory"
+        ),
     )
     model.add_argument("--cpu-only", action="store_true", help=said("cpu_only", "do not use a GPU"))
 
@@ -269,10 +294,14 @@ def _check(
         if close:
             raise ChatError("flag-unknown-close", flag=flag, meant=close[0])
         raise ChatError("flag-unknown", flag=flag)
-    if found.gpus != "auto" and not found.gpus.isdecimal():
+    if found.gpus != "auto" and not re.fullmatch("[0-9]{1,3}(,[0-9]{1,3})*", found.gpus):
         raise ChatError("flag-gpus-shape", value=found.gpus)
-    if found.prefix_cache != "auto" and not SIZE.fullmatch(found.prefix_cache):
-        raise ChatError("flag-size-shape", flag="--prefix-cache", value=found.prefix_cache)
+    for flag, size in (
+        ("--prefix-cache", found.prefix_cache),
+        ("--gpu-memory", found.gpu_memory),
+    ):
+        if size != "auto" and not SIZE.fullmatch(size):
+            raise ChatError("flag-size-shape", flag=flag, value=size)
     port = getattr(found, "server_port", None)
     if port is not None and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise ChatError("flag-port-shape", value=port)

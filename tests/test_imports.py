@@ -21,6 +21,7 @@ HOMES = {
     "safetensors": "chatapp/engines/transformers",
     "accelerate": "chatapp/engines/transformers",
     "peft": "chatapp/engines/transformers",
+    "bitsandbytes": "chatapp/engines/transformers",
     "xllamacpp": "chatapp/engines/llamacpp.py",
     "openai": "chatapp/engines/openai.py",
     "gradio": "chatapp/web",

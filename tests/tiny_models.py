@@ -6,7 +6,7 @@ The templates are the families' own in short: same control tokens, same refusals
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,13 +121,19 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def build(name: str, folder: Path, **recommended: Any) -> Path:
+WIDE: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 16}
+"""What bitsandbytes' 4-bit product on the CPU asks for: rows of whole blocks of 64."""
+
+
+def build(
+    name: str, folder: Path, sizes: Mapping[str, Any] | None = None, **recommended: Any
+) -> Path:
     """Save a tiny model of a family into `folder`; `recommended` goes to its generation_config."""
     family = FAMILIES[name]
     tokenizer = build_tokenizer(family)
     end = tokenizer.convert_tokens_to_ids(family.control[-1])
     config = family.config(
-        **family.sizes,
+        **(family.sizes | dict(sizes or {})),
         vocab_size=len(tokenizer),
         bos_token_id=None,
         eos_token_id=end,

@@ -10,8 +10,8 @@ import importlib
 import importlib.util
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol, cast
 
 from chatapp import hub
 from chatapp.errors import LoadError
@@ -31,6 +31,11 @@ ENGINES: Mapping[str, str] = {
 """Name -> module with `load(files, options, on_progress) -> Engine`."""
 
 
+def _only(engine: str, default: object, why: str = "why-unlike") -> Any:
+    """An option that one engine alone honours; `why` is the sentence for the others' refusal."""
+    return field(default=default, metadata={"engine": engine, "why": why})
+
+
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """Which model to open, and how; the flags of the same names."""
@@ -38,12 +43,26 @@ class ModelOptions:
     checkpoint_path: str | None = None
     engine: str = "auto"
     gpus: str = "auto"
+    """`auto`, or the numbers of the cards with commas between."""
+    gpu_memory: int | None = _only("transformers", None)
+    """Bytes that the weights may take of each card; what is more stays in main memory."""
     cpu_only: bool = False
     dtype: str = "auto"
+    quantize: str = _only("transformers", "none", "why-quantized")
+    """none, 8bit or 4bit: what bitsandbytes makes of the weights while they are loaded."""
+    attn: str = _only("transformers", "auto")
+    """Which implementation of attention, by transformers' names."""
     prefix_cache: int | None = None
     """Bytes for the prefix cache of the transformers engine; None: a share of what is free."""
     concurrency: int | None = None
     """How many conversations are answered at the same time; None: what suits the engine."""
+
+    @property
+    def gpu_numbers(self) -> tuple[int, ...] | None:
+        """The cards asked for; None: all there are."""
+        if self.gpus == "auto":
+            return None
+        return tuple(sorted({int(number) for number in self.gpus.split(",")}))
 
 
 class Engine(Protocol):
@@ -94,6 +113,7 @@ def open_engine(options: ModelOptions, on_progress: OnProgress = lambda progress
     else:
         files = hub.find(options.checkpoint_path, on_progress)
     name = choose_engine(files) if options.engine == "auto" else options.engine
+    _refuse_others(options, name)
     module = cast("_EngineModule", importlib.import_module(ENGINES[name]))
     engine = module.load(files, options, on_progress)
     if files.is_demo:
@@ -106,6 +126,16 @@ def choose_engine(files: ModelFiles) -> str:
     if files.is_gguf and importlib.util.find_spec("xllamacpp"):
         return "llamacpp"
     return "transformers"
+
+
+def _refuse_others(options: ModelOptions, engine: str) -> None:
+    """Raises LoadError for an option that this engine does not honour."""
+    for option in fields(options):
+        own = option.metadata.get("engine", engine)
+        if own != engine and getattr(options, option.name) != option.default:
+            flag = "--" + option.name.replace("_", "-")
+            why = Sentence(option.metadata["why"])
+            raise LoadError("flag-of-other-engine", flag=flag, engine=engine, own=own, why=why)
 
 
 def require(package: str, *, engine: str, install: str) -> None:

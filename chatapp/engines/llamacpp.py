@@ -298,19 +298,27 @@ def _choose_device(
     devices = xllamacpp.get_device_info()
     kinds = xllamacpp.ggml_backend_dev_type
     gpus = [found for found in devices if found["type"] != kinds.GGML_BACKEND_DEVICE_TYPE_CPU]
-    if options.gpus != "auto" and int(options.gpus) >= len(gpus):
+    chosen = options.gpu_numbers if options.gpu_numbers is not None else tuple(range(len(gpus)))
+    missing = [str(number) for number in chosen if number >= len(gpus)]
+    if missing and not options.cpu_only:
         known: object = ", ".join(
             f"{index} ({gpu['description']})" for index, gpu in enumerate(gpus)
         )
-        raise LoadError("gpu-missing", asked=options.gpus, known=known or Sentence("gpu-none"))
+        asked = ", ".join(missing)
+        raise LoadError("gpu-missing", asked=asked, known=known or Sentence("gpu-none"))
     if options.cpu_only or not gpus:
         parameters.n_gpu_layers = 0
         parameters.n_batch = parameters.n_ubatch = PROMPT_CHUNK
         return "cpu", free_memory()
     parameters.n_gpu_layers = -1
-    if options.gpus != "auto":
-        parameters.main_gpu = int(options.gpus)
+    if len(chosen) == 1:
+        parameters.main_gpu = chosen[0]
         parameters.split_mode = xllamacpp.llama_split_mode.LLAMA_SPLIT_MODE_NONE
-        gpus = [gpus[int(options.gpus)]]
+    elif options.gpu_numbers is not None:  # the layers by what is free on each; 0: none of them
+        split = [0.0] * len(parameters.tensor_split)
+        for number in chosen:
+            split[number] = float(gpus[number]["memory_free"])
+        parameters.tensor_split = split
+    gpus = [gpus[number] for number in chosen]
     names = ", ".join(str(gpu["description"]) for gpu in gpus)
     return names, sum(int(gpu["memory_free"]) for gpu in gpus)

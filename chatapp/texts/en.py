@@ -12,8 +12,8 @@ SENTENCES = {
     "group-settings-about": "Without a flag, the model's own recommendation counts.",
     "group-other": "other",
     "flag-auth-shape": "--auth takes NAME:PASSWORD, both not empty.",
-    "flag-gpus-shape": "--gpus {value} does not work: it takes auto, or the number of a GPU "
-    "(0, 1, ...).",
+    "flag-gpus-shape": "--gpus {value} does not work: it takes auto, or numbers of GPUs "
+    "(0, or 0,1).",
     "flag-port-shape": "--server-port {value} does not work: it takes a number from 1 to 65535.",
     "flag-size-shape": "{flag} {value} does not work: it takes auto, or a size such as 512M or 2G "
     "(0 for none).",
@@ -40,6 +40,15 @@ SENTENCES = {
     "(tokenizer.json, tokenizer_config.json).",
     "model-too-large": "There is not enough memory for {name}. Choose a smaller model, "
     "or a .gguf file of it.",
+    "package-needed": "{what} needs the package {package}. Install it with: {command}",
+    "quantized-already": "{name} is quantised already ({method}): leave --quantize out.",
+    "quantize-recurrent": "{name} ({kind}) cannot be quantised while it is loaded: "
+    "leave --quantize out, or use a .gguf file of it.",
+    "flag-of-other-engine": "The engine {engine} cannot use {flag}: {why}. Leave it out, or use "
+    "--engine {own}.",
+    "why-unlike": "it has nothing of the kind",
+    "why-quantized": "its files are quantised as they are",
+    "flag-needs-gpu": "{flag} is for GPUs with CUDA, and the model runs on {device}: leave it out.",
     "model-needs-package": "{name} needs a package that is not installed: {cause}.",
     "conversion-not-saved": "The converted weights could not be saved in {path} ({cause}). "
     "Make room there, or set CHATAPP_CACHE_DIR to another folder.",

@@ -11,7 +11,7 @@ SENTENCES = {
     "group-settings": "生成参数",
     "group-settings-about": "未指定的参数以模型自身的推荐值为准。",
     "group-other": "其他",
-    "flag-gpus-shape": "--gpus {value} 无效：应为 auto 或 GPU 编号（0、1……）。",
+    "flag-gpus-shape": "--gpus {value} 无效：应为 auto 或 GPU 编号（0，或 0,1）。",
     "flag-port-shape": "--server-port {value} 无效：应为 1 到 65535 的整数。",
     "flag-size-shape": "{flag} {value} 无效：应为 auto，或 512M、2G 这样的大小（0 表示不用）。",
     "flag-concurrency-shape": "--concurrency {value} 无效：应为 1 到 99 的整数。",
@@ -25,12 +25,15 @@ SENTENCES = {
     "flag.cpu_only": "不使用 GPU",
     "flag.dtype": "权重的数值格式；auto：按设备选择",
     "flag.engine": "运行模型的引擎；auto：.gguf 用 llama.cpp，其余用 transformers",
-    "flag.gpus": "使用哪块 GPU（编号）；auto：有则用，没有则用 CPU",
+    "flag.attn": "注意力的实现；auto：由 transformers 选择",
+    "flag.gpu_memory": "权重在每块 GPU 上最多占用的显存（如 20GiB）；其余放在内存里",
+    "flag.gpus": "使用哪些 GPU（编号：0，或 0,1）；auto：全部，没有则用 CPU",
     "flag.help": "显示本帮助后退出",
     "flag.inbrowser": "启动后在浏览器中打开网页",
     "flag.lang": "界面语言；默认取自系统区域设置",
     "flag.prefix_cache": "transformers 中保存近期对话键值缓存的内存（512M、2G，0 表示不用）；"
     "auto：空闲内存的四分之一",
+    "flag.quantize": "加载时用 bitsandbytes 压缩权重：每个权重一字节或半字节",
     "flag.prompt": "把对这句话的回答写到标准输出后退出；管道输入亦然",
     "flag.server_name": "监听的网络接口（127.0.0.1：仅限本机）",
     "flag.server_port": "网页端口；不指定则为 18003 或其后第一个空闲端口",
@@ -50,6 +53,15 @@ SENTENCES = {
     "tokenizer-missing": "{path} 中没有分词器：请把模型的分词器文件"
     "（tokenizer.json、tokenizer_config.json）复制到那里。",
     "model-too-large": "内存不足以加载 {name}。请选用更小的模型，或它的 .gguf 文件。",
+    "package-needed": "{what} 需要软件包 {package}。请运行：{command}",
+    "quantized-already": "{name} 已经是量化模型（{method}）：请去掉 --quantize。",
+    "quantize-recurrent": "{name}（{kind}）无法在加载时量化："
+    "请去掉 --quantize，或使用它的 .gguf 文件。",
+    "flag-of-other-engine": "引擎 {engine} 无法使用 {flag}：{why}。"
+    "请去掉它，或使用 --engine {own}。",
+    "why-unlike": "它没有类似的功能",
+    "why-quantized": "它的文件本身就是量化过的",
+    "flag-needs-gpu": "{flag} 只适用于支持 CUDA 的 GPU，而模型运行在 {device} 上：请去掉它。",
     "model-needs-package": "{name} 需要一个尚未安装的软件包：{cause}。",
     "conversion-not-saved": "转换后的权重无法保存到 {path}（{cause}）。"
     "请在那里腾出空间，或用 CHATAPP_CACHE_DIR 指定其他文件夹。",

@@ -13,7 +13,7 @@ import torch
 
 from chatapp import hub
 from chatapp.engines import ModelOptions, open_engine
-from chatapp.engines.transformers.loading import choose_device, choose_dtype
+from chatapp.engines.transformers.placement import choose_dtype, choose_placement
 from chatapp.errors import LoadError
 from chatapp.events import Progress
 
@@ -43,13 +43,13 @@ def test_auto_takes_bfloat16_where_the_cpu_has_it() -> None:
 
 
 def test_cpu_only_wins_over_everything() -> None:
-    assert choose_device(ModelOptions(cpu_only=True, gpus="0")) == CPU
+    assert choose_placement(ModelOptions(cpu_only=True, gpus="0")).device == CPU
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_a_sentence() -> None:
     with pytest.raises(LoadError, match="no GPU 3 here"):
-        choose_device(ModelOptions(gpus="3"))
+        choose_placement(ModelOptions(gpus="3"))
 
 
 def test_loading_is_told_from_first_to_last_weight(tiny_model: Callable[..., Path]) -> None:
