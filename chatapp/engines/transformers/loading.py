@@ -58,8 +58,9 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
             dtype=placement.dtype,
             device_map=placement.device_map,
             max_memory=placement.max_memory,
-            quantization_config=how,
             attn_implementation=None if options.attn == "auto" else options.attn,
+            # Given as None it would take away the checkpoint's own.
+            **({} if how is None else {"quantization_config": how}),
         )
     return LoadedModel(files.name, model.eval(), tokenizer)
 
