@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -29,7 +30,7 @@ MEASURES: Mapping[str, Callable[[Course], Measure]] = {
     "turns": waiting.over_turns,
     "history": waiting.long_history,
     "document": waiting.about_document,
-    "crowd": partial(crowd.measure, beside_serve=True),
+    "crowd": crowd.measure,
     "stop": life.stopping,
     "load": life.loading,
     "start": life.starting,
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ModelOptions(asked.checkpoint_path, "transformers", dtype=asked.dtype),
             quick=asked.quick,
             only=asked.only,
+            beside_serve=not asked.without_serve,
         )
     except ChatError as error:
         print(error, file=sys.stderr)
@@ -83,12 +85,17 @@ def build_parser() -> argparse.ArgumentParser:
         "--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="some of the measures"
     )
     parser.add_argument(
+        "--without-serve", action="store_true", help="leave `transformers serve` out"
+    )
+    parser.add_argument(
         "--readme", action="store_true", help="only put the last run into the README"
     )
     return parser
 
 
-def run(options: ModelOptions, *, quick: bool, only: Collection[str]) -> dict[str, Any]:
+def run(
+    options: ModelOptions, *, quick: bool, only: Collection[str], beside_serve: bool
+) -> dict[str, Any]:
     """All that was measured, as it stands in benchmark.json. Raises ChatError."""
     begin = time.monotonic()
     tell = partial(_tell, begin)
@@ -107,12 +114,13 @@ def run(options: ModelOptions, *, quick: bool, only: Collection[str]) -> dict[st
                 folder=folder,
                 dtype=str(engine._model.dtype).removeprefix("torch."),
                 sizes=(QUICK if quick else FULL).within(engine.context_length),
+                beside_serve=beside_serve,
                 say=tell,
             )
             measures = []
             for number, name in enumerate(only, 1):
                 say = partial(_tell, begin, f"[{number}/{len(only)}] {name}:")
-                measures.append(MEASURES[name](replace(course, say=say)).as_dict())
+                measures.append(_measured(name, replace(course, say=say)).as_dict())
     return {
         "model": model,
         "dtype": course.dtype,
@@ -122,6 +130,15 @@ def run(options: ModelOptions, *, quick: bool, only: Collection[str]) -> dict[st
         "sizes": asdict(course.sizes),
         "measures": measures,
     }
+
+
+def _measured(name: str, course: Course) -> Measure:
+    """One measure; when it fails, what the others found is worth keeping."""
+    try:
+        return MEASURES[name](course)
+    except Exception as error:  # noqa: BLE001  a boundary: one measure of many
+        traceback.print_exc()
+        return Measure(name, name, "", notes=[f"{name} failed: {type(error).__name__}: {error}"])
 
 
 def _from(options: ModelOptions, folder: Path) -> ModelOptions:

@@ -22,6 +22,8 @@ class Course:
     """The model's, for those who load it themselves."""
     dtype: str
     sizes: Sizes
+    beside_serve: bool
+    """Whether `transformers serve` takes part."""
     say: Callable[[str], None]
     """Tells what is being measured now."""
 

@@ -37,7 +37,7 @@ class Side:
     """It answers only inside of this, and takes no time of the machine outside."""
 
 
-def measure(course: Course, *, beside_serve: bool) -> Measure:
+def measure(course: Course) -> Measure:
     sizes, found = course.sizes, Rounds()
     measured = Measure(
         "crowd",
@@ -51,7 +51,7 @@ def measure(course: Course, *, beside_serve: bool) -> Measure:
         except LoadError as error:
             measured.notes.append(f"not measured: {error}")
             return measured
-        for name in FLAGS if beside_serve else ():
+        for name in FLAGS if course.beside_serve else ():
             try:
                 sides[name] = _server(stack, course, name)
             except ServeFailed as error:

@@ -103,7 +103,7 @@ def memory(course: Course) -> Measure:
         command = [sys.executable, "-m", "tests.bench.peak", name, str(course.folder)]
         arguments = [course.dtype, str(course.sizes.history)]
         done = subprocess.run(
-            [*command, *arguments], cwd=ROOT, capture_output=True, timeout=PATIENCE, check=True
+            [*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, timeout=PATIENCE, check=True
         )
         found.append(Figures(name, (json.loads(done.stdout) / 2**20,)))
     title = f"Most memory held, two turns after {course.sizes.history:,} tokens"

@@ -57,6 +57,8 @@ def promises(found: Found) -> str:
 def figures(measure: Found) -> str:
     """The figures of one measure: a row for each contender, a column for each point of its axis."""
     found = measure["figures"]
+    if not found:
+        return "Nothing."
     names = list(dict.fromkeys(each["contender"] for each in found))
     points = list(dict.fromkeys(each["at"] for each in found))
     cells = {(each["contender"], each["at"]): _cell(each) for each in found}
