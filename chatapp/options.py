@@ -83,6 +83,7 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
             cpu_only=found.cpu_only,
             dtype=found.dtype,
             quantize=found.quantize,
+            adapter=found.adapter,
             attn=found.attn,
             prefix_cache=_bytes(found.prefix_cache),
             concurrency=_concurrency(found, face),
@@ -142,6 +143,13 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         choices=QUANTIZE,
         default="none",
         help=said("quantize", "pack the weights while loading (bitsandbytes): a byte or half one"),
+    )
+    model.add_argument(
+        "--adapter",
+        metavar="ADAPTER",
+        help=said(
+            "adapter", "a LoRA adapter's folder or hub's name; without -c on the model it is for"
+        ),
     )
     model.add_argument(
         "--attn",

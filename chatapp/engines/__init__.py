@@ -10,10 +10,11 @@ import importlib
 import importlib.util
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, cast
 
 from chatapp import hub
+from chatapp.engines.adapters import find_adapter
 from chatapp.errors import LoadError
 from chatapp.events import EventStream, Progress
 from chatapp.hub import ModelFiles
@@ -50,6 +51,8 @@ class ModelOptions:
     dtype: str = "auto"
     quantize: str = _only("transformers", "none", "why-quantized")
     """none, 8bit or 4bit: what bitsandbytes makes of the weights while they are loaded."""
+    adapter: str | None = _only("transformers", None, "why-adapter")
+    """A LoRA adapter's folder or hub's name."""
     attn: str = _only("transformers", "auto")
     """Which implementation of attention, by transformers' names."""
     prefix_cache: int | None = None
@@ -108,6 +111,7 @@ class _EngineModule(Protocol):
 
 def open_engine(options: ModelOptions, on_progress: OnProgress = lambda progress: None) -> Engine:
     """Find the model's files and load them with the engine asked for. Raises LoadError."""
+    options = _with_base(options, on_progress)
     if options.engine == "scripted":
         files = hub.SCRIPTED
     else:
@@ -119,6 +123,17 @@ def open_engine(options: ModelOptions, on_progress: OnProgress = lambda progress
     if files.is_demo:
         engine.notices = (Sentence("notice-demo", {"name": files.name}), *engine.notices)
     return engine
+
+
+def _with_base(options: ModelOptions, on_progress: OnProgress) -> ModelOptions:
+    """With an adapter's folder for its name, and its base model where no other is asked for."""
+    if options.adapter is None:
+        return options
+    adapter = find_adapter(options.adapter, lambda name: hub.find(name, on_progress).path)
+    if options.checkpoint_path is None and adapter.base is None:
+        raise LoadError("adapter-no-base", adapter=adapter.name)
+    base = options.checkpoint_path or adapter.base
+    return replace(options, adapter=str(adapter.path), checkpoint_path=base)
 
 
 def choose_engine(files: ModelFiles) -> str:

@@ -46,6 +46,13 @@ SENTENCES = {
     "leave --quantize out, or use a .gguf file of it.",
     "flag-of-other-engine": "The engine {engine} cannot use {flag}: {why}. Leave it out, or use "
     "--engine {own}.",
+    "why-adapter": "it reads no adapters of this format",
+    "adapter-not-one": "{path} holds no LoRA adapter: it has no readable {file}.",
+    "adapter-kind": "{path} holds an adapter of the kind {kind}, and only LoRA is known here.",
+    "adapter-no-base": "The adapter {adapter} does not say which model it is for: name it with -c.",
+    "adapter-wrong-base": "The adapter {adapter} does not fit {name} ({cause}). It was made for "
+    "{base}: name that model with -c, or leave -c out.",
+    "cause-other-layers": "they have different layers",
     "why-unlike": "it has nothing of the kind",
     "why-quantized": "its files are quantised as they are",
     "flag-needs-gpu": "{flag} is for GPUs with CUDA, and the model runs on {device}: leave it out.",

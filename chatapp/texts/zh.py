@@ -25,6 +25,7 @@ SENTENCES = {
     "flag.cpu_only": "不使用 GPU",
     "flag.dtype": "权重的数值格式；auto：按设备选择",
     "flag.engine": "运行模型的引擎；auto：.gguf 用 llama.cpp，其余用 transformers",
+    "flag.adapter": "LoRA 适配器的文件夹或模型库名称；不指定 -c 时使用它所属的基座模型",
     "flag.attn": "注意力的实现；auto：由 transformers 选择",
     "flag.gpu_memory": "权重在每块 GPU 上最多占用的显存（如 20GiB）；其余放在内存里",
     "flag.gpus": "使用哪些 GPU（编号：0，或 0,1）；auto：全部，没有则用 CPU",
@@ -59,6 +60,13 @@ SENTENCES = {
     "请去掉 --quantize，或使用它的 .gguf 文件。",
     "flag-of-other-engine": "引擎 {engine} 无法使用 {flag}：{why}。"
     "请去掉它，或使用 --engine {own}。",
+    "why-adapter": "它不能读取这种格式的适配器",
+    "adapter-not-one": "{path} 里没有 LoRA 适配器：缺少可读的 {file}。",
+    "adapter-kind": "{path} 里的适配器属于 {kind} 类型，这里只支持 LoRA。",
+    "adapter-no-base": "适配器 {adapter} 没有说明它用于哪个模型：请用 -c 指定。",
+    "adapter-wrong-base": "适配器 {adapter} 不适用于 {name}（{cause}）。它是为 {base} 训练的："
+    "请用 -c 指定该模型，或去掉 -c。",
+    "cause-other-layers": "两者的层不同",
     "why-unlike": "它没有类似的功能",
     "why-quantized": "它的文件本身就是量化过的",
     "flag-needs-gpu": "{flag} 只适用于支持 CUDA 的 GPU，而模型运行在 {device} 上：请去掉它。",

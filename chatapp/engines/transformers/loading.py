@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from transformers import (
@@ -15,11 +16,13 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from chatapp.engines import ModelOptions, OnProgress
+from chatapp.engines.adapters import Adapter, find_adapter
 from chatapp.engines.device import free_memory
+from chatapp.engines.transformers.adapter import attach
 from chatapp.engines.transformers.boundary import explained, require_packages, weights_shown
 from chatapp.engines.transformers.conversion import converted
 from chatapp.engines.transformers.placement import choose_placement
-from chatapp.engines.transformers.quantize import check_quantised, quantization
+from chatapp.engines.transformers.quantize import check_quantised, method_of, quantization
 from chatapp.errors import LoadError
 from chatapp.hub import ModelFiles
 
@@ -44,11 +47,9 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
         require_packages("--attn flash_attention_2", ["flash_attn"])
     how = quantization(options.quantize, placement.dtype)
     folder = converted(files, placement.dtype, on_progress) if files.is_gguf else files.path
+    adapter = find_adapter(options.adapter) if options.adapter else None
     with explained(files), weights_shown(on_progress, "loading"):
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        # Without its files, transformers makes an empty one up.
-        if not any((folder / name).is_file() for name in tokenizer.vocab_files_names.values()):
-            raise LoadError("tokenizer-missing", path=folder)
+        tokenizer = _tokenizer(folder, adapter)
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         check_quantised(config, options.quantize, files.name)
         model = AutoModelForCausalLM.from_pretrained(
@@ -62,7 +63,22 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
             # Given as None it would take away the checkpoint's own.
             **({} if how is None else {"quantization_config": how}),
         )
-    return LoadedModel(files.name, model.eval(), tokenizer)
+        if adapter is None:
+            return LoadedModel(files.name, model.eval(), tokenizer)
+        merge = method_of(model.config) is None  # packed weights would lose by it
+        model = attach(model, adapter, name=files.name, merge=merge)
+    return LoadedModel(f"{files.name} + {adapter.name}", model, tokenizer)
+
+
+def _tokenizer(folder: Path, adapter: Adapter | None) -> PreTrainedTokenizerBase:
+    """The model's tokenizer, or an adapter's own: it brings the template it was trained with."""
+    if adapter is not None and (adapter.path / "tokenizer_config.json").is_file():
+        folder = adapter.path
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    # Without its files, transformers makes an empty one up.
+    if not any((folder / name).is_file() for name in tokenizer.vocab_files_names.values()):
+        raise LoadError("tokenizer-missing", path=folder)
+    return tokenizer
 
 
 def prefix_budget(options: ModelOptions, device: torch.device) -> int:
