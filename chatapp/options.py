@@ -51,6 +51,9 @@ class Options:
     system: str
     language: Language
 
+    dry_run: bool = False
+    """Only tell what the model would take."""
+
     prompt: str | None = None
 
     share: bool = False
@@ -91,6 +94,7 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
         "changes": changes,
         "system": found.system,
         "language": texts.language,
+        "dry_run": found.dry_run,
     }
     if face == "chat":
         return Options(**shared, prompt=found.prompt)
@@ -183,6 +187,12 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         ),
     )
     model.add_argument("--cpu-only", action="store_true", help=said("cpu_only", "do not use a GPU"))
+
+    model.add_argument(
+        "--dry-run",
+        action="store_true",
+        help=said("dry_run", "tell what the model takes in each number format, load nothing"),
+    )
 
     chat = parser.add_argument_group(texts("group-chat"))
     chat.add_argument(

@@ -42,7 +42,7 @@ STOREYS = (
     ("chatapp.hub",),
     ("chatapp.engines",),
     ("chatapp.chat", "chatapp.store"),
-    ("chatapp.options", "chatapp.stats"),
+    ("chatapp.options", "chatapp.stats", "chatapp.dry_run"),
     ("chatapp.terminal", "chatapp.web"),
     ("chatapp.__main__",),
 )

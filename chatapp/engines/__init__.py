@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 
 from chatapp import hub
 from chatapp.engines.adapters import find_adapter
+from chatapp.engines.fit import Fit
 from chatapp.errors import LoadError
 from chatapp.events import EventStream, Progress
 from chatapp.hub import ModelFiles
@@ -107,6 +108,20 @@ class Engine(Protocol):
 
 class _EngineModule(Protocol):
     def load(self, files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> Engine: ...
+
+    def estimate(self, files: ModelFiles, options: ModelOptions) -> Fit: ...
+
+
+def weigh(options: ModelOptions, on_progress: OnProgress = lambda progress: None) -> Fit:
+    """What the model would take, without loading it. Raises LoadError."""
+    if options.engine == "scripted":
+        raise LoadError("fit-no-weights", engine=options.engine)
+    options = _with_base(options, on_progress)
+    files = hub.find(options.checkpoint_path, on_progress)
+    name = choose_engine(files) if options.engine == "auto" else options.engine
+    _refuse_others(options, name)
+    module = cast("_EngineModule", importlib.import_module(ENGINES[name]))
+    return module.estimate(files, options)
 
 
 def open_engine(options: ModelOptions, on_progress: OnProgress = lambda progress: None) -> Engine:

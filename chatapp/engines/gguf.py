@@ -37,6 +37,16 @@ def read_header(path: Path) -> dict[str, object]:
                 raise ValueError("damaged header") from error
 
 
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor by name, columns first. Raises ValueError as read_header does."""
+    with path.open("rb") as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            try:
+                return _Reader(data).shapes()
+            except (struct.error, KeyError, UnicodeDecodeError) as error:
+                raise ValueError("damaged header") from error
+
+
 def context_length(header: Mapping[str, object]) -> int | None:
     """The context the model was trained with, in tokens."""
     return _number(header, "context_length")
@@ -72,11 +82,22 @@ class _Reader:
 
     def metadata(self) -> dict[str, object]:
         self._read(NUMBERS[UINT32])  # version
-        self._read(NUMBERS[UINT64])  # tensors
+        self.tensors = int(self._read(NUMBERS[UINT64]))
         found = {}
         for _ in range(int(self._read(NUMBERS[UINT64]))):
             key = self._text()
             found[key] = self._value(int(self._read(NUMBERS[UINT32])))
+        return found
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        self.metadata()
+        found = {}
+        for _ in range(self.tensors):
+            name = self._text()
+            sizes = range(int(self._read(NUMBERS[UINT32])))
+            found[name] = tuple(int(self._read(NUMBERS[UINT64])) for _ in sizes)
+            self._read(NUMBERS[UINT32])  # type
+            self._read(NUMBERS[UINT64])  # offset
         return found
 
     def _read(self, number: struct.Struct) -> int | float | bool:

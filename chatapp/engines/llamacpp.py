@@ -14,12 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from chatapp.engines import ModelOptions, OnProgress, gguf, require
 from chatapp.engines.device import free_memory, process_memory
+from chatapp.engines.fit import TOKENS, Fit, Footprint
 from chatapp.engines.line import Line
 from chatapp.engines.relay import Relay, read, run
 from chatapp.errors import ContextOverflow, GenerationError, LoadError
@@ -269,6 +271,7 @@ def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> L
     parameters.verbosity = -1
     device, free = _choose_device(parameters, options, xllamacpp)
     try:
+        estimate(files, options).check()
         header = gguf.read_header(files.path)
         parameters.n_ctx = places * _context(header, files, free, places)
         server = xllamacpp.Server(parameters)
@@ -276,6 +279,26 @@ def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> L
         cause = error if isinstance(error, OSError) else Sentence("cause-gguf-damaged")
         raise LoadError("model-broken", name=files.name, cause=cause, path=files.path) from error
     return LlamaCppEngine(server, key, files, header, device=device, places=places)
+
+
+def estimate(files: ModelFiles, options: ModelOptions) -> Fit:
+    """What a GGUF file takes: as much as it is long. Raises LoadError."""
+    if not files.is_gguf:
+        raise LoadError("llamacpp-needs-gguf", path=files.path)
+    require("xllamacpp", engine="llamacpp", install="python -m pip install 'chatapp[llamacpp]'")
+    import xllamacpp
+
+    device, free = _choose_device(xllamacpp.CommonParams(), options, xllamacpp)
+    try:
+        header, shapes = gguf.read_header(files.path), gguf.read_shapes(files.path)
+    except (OSError, ValueError) as error:
+        cause = Sentence("cause-gguf-damaged")
+        raise LoadError("model-broken", name=files.name, cause=cause, path=files.path) from error
+    size = files.path.stat().st_size
+    stored = Footprint("GGUF", "", size, size)
+    kv = (gguf.kv_bytes_per_token(header) or 0) * TOKENS
+    parameters = sum(map(prod, shapes.values()))
+    return Fit(files.name, parameters, (stored,), stored, kv, device, free)
 
 
 def _context(header: Mapping[str, object], files: ModelFiles, free: int, places: int) -> int:

@@ -57,6 +57,22 @@ SENTENCES = {
     "why-quantized": "its files are quantised as they are",
     "flag-needs-gpu": "{flag} is for GPUs with CUDA, and the model runs on {device}: leave it out.",
     "model-needs-package": "{name} needs a package that is not installed: {cause}.",
+    "model-does-not-fit": "{name} does not fit: it takes {needed} in {format}, and {device} has "
+    "{free} free. {advice}",
+    "fit-fits": "It fits: {free} are free.",
+    "fit-flags": "It fits with {flags}.",
+    "fit-nothing": "Choose a smaller model, or a .gguf file of it.",
+    "fit-no-weights": "The engine {engine} has no weights: leave --dry-run out.",
+    "fit-model": "{name}: {parameters} billion parameters",
+    "fit-format": "format",
+    "fit-weights": "weights",
+    "fit-loaded": "in memory",
+    "fit-does": "fits",
+    "fit-flag": "flag",
+    "fit-yes": "yes",
+    "fit-no": "no",
+    "fit-kv": "KV cache of {tokens} tokens: {megabytes} MB",
+    "fit-free": "free on {device}: {free}",
     "conversion-not-saved": "The converted weights could not be saved in {path} ({cause}). "
     "Make room there, or set CHATAPP_CACHE_DIR to another folder.",
     "cause-gguf-damaged": "it is damaged, incomplete or no GGUF file at all, or this llama.cpp "

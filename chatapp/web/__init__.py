@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chatapp.dry_run import dry_run
 from chatapp.options import parse
 
 
 def main(arguments: Sequence[str]) -> int:
     """Serve the page until it is interrupted; returns the exit code."""
     options = parse(arguments, "web")
+    if options.dry_run:
+        return dry_run(options)
     # Gradio takes seconds to import, and `--help` must not wait for it.
     from chatapp.web.server import serve
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from chatapp.engines import ModelOptions, OnProgress
 from chatapp.engines.transformers.engine import TransformersEngine
+from chatapp.engines.transformers.estimate import check_fits, estimate
 from chatapp.engines.transformers.loading import load_model, prefix_budget
 from chatapp.hub import ModelFiles
 
+__all__ = ["estimate", "load"]
+
 
 def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> TransformersEngine:
-    """Load a model. Raises LoadError."""
+    """Load a model. Raises LoadError, before any weight is read where it cannot fit."""
+    check_fits(files, options)
     loaded = load_model(files, options, on_progress)
     return TransformersEngine(
         loaded,

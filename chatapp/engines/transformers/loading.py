@@ -18,11 +18,10 @@ from transformers.utils import logging as transformers_logging
 from chatapp.engines import ModelOptions, OnProgress
 from chatapp.engines.adapters import Adapter, find_adapter
 from chatapp.engines.device import free_memory
-from chatapp.engines.transformers.adapter import attach
 from chatapp.engines.transformers.boundary import explained, require_packages, weights_shown
 from chatapp.engines.transformers.conversion import converted
 from chatapp.engines.transformers.placement import choose_placement
-from chatapp.engines.transformers.quantize import check_quantised, method_of, quantization
+from chatapp.engines.transformers.quantize import check_quantised, hush, method_of, quantization
 from chatapp.errors import LoadError
 from chatapp.hub import ModelFiles
 
@@ -42,6 +41,7 @@ class LoadedModel:
 def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> LoadedModel:
     """Load weights and tokenizer onto the chosen device. Raises LoadError."""
     transformers_logging.set_verbosity_error()
+    hush()
     placement = choose_placement(options)
     if options.attn == "flash_attention_2":
         require_packages("--attn flash_attention_2", ["flash_attn"])
@@ -65,6 +65,8 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
         )
         if adapter is None:
             return LoadedModel(files.name, model.eval(), tokenizer)
+        from chatapp.engines.transformers.adapter import attach  # PEFT takes its time
+
         merge = method_of(model.config) is None  # packed weights would lose by it
         model = attach(model, adapter, name=files.name, merge=merge)
     return LoadedModel(f"{files.name} + {adapter.name}", model, tokenizer)

@@ -39,8 +39,6 @@ def quantization(asked: str, dtype: torch.dtype) -> BitsAndBytesConfig | None:
     if asked == "none":
         return None
     require_packages("--quantize", ["bitsandbytes"])
-    for logger in NOISY:
-        logging.getLogger(logger).addFilter(_is_no_note)
     if asked == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
@@ -70,6 +68,12 @@ def check_quantised(config: PreTrainedConfig, asked: str, name: str) -> None:
     if asked != "none":
         raise LoadError("quantized-already", name=name, method=method)
     require_packages(f"{name} ({method})", LIBRARIES.get(method, ()))
+
+
+def hush() -> None:
+    """Keep bitsandbytes' notes off the screen; PEFT imports it too."""
+    for logger in NOISY:
+        logging.getLogger(logger).addFilter(_is_no_note)
 
 
 def is_recurrent(config: PreTrainedConfig) -> bool:
