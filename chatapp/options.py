@@ -14,6 +14,8 @@ from typing import Literal, NoReturn
 from chatapp import __version__
 from chatapp.engines import ENGINES, ModelOptions
 from chatapp.errors import ChatError
+from chatapp.hub import Source
+from chatapp.hub_clients import HUBS
 from chatapp.settings import SETTING_NAMES, GenerationSettings
 from chatapp.texts import LANGUAGES, Language, Texts, preferred_language
 
@@ -80,6 +82,13 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
     shared = {
         "model": ModelOptions(
             checkpoint_path=found.checkpoint_path,
+            source=Source(
+                hub=found.hub,
+                revision=found.revision,
+                offline=found.offline,
+                allow_pickle=found.allow_pickle,
+                trust_remote_code=found.trust_remote_code,
+            ),
             engine=found.engine,
             gpus=found.gpus,
             gpu_memory=_bytes(found.gpu_memory),
@@ -128,8 +137,13 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         "-c",
         "--checkpoint-path",
         metavar="MODEL",
-        help=said("checkpoint_path", "a folder, a .gguf file, a hub's name; without: a demo model"),
+        help=said(
+            "checkpoint_path",
+            "a folder, a .gguf file, or a hub's [ms:|hf:]ORGANISATION/NAME[:QUANTISATION]; "
+            "without: a demo model",
+        ),
     )
+    _add_source_flags(model, texts)
     model.add_argument(
         "--engine",
         choices=("auto", *ENGINES),
@@ -233,6 +247,46 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         help=said("version", "show the version and exit"),
     )
     return parser
+
+
+def _add_source_flags(model: argparse._ArgumentGroup, texts: Texts) -> None:
+    def said(name: str, english: str) -> str:
+        return texts.describe(f"flag.{name}", english).replace("%", "%%")
+
+    model.add_argument(
+        "--hub",
+        choices=("auto", *HUBS),
+        default="auto",
+        help=said("hub", "where to download from; auto: ModelScope, then Hugging Face"),
+    )
+    model.add_argument(
+        "--revision",
+        metavar="NAME",
+        help=said("revision", "a branch, tag or commit of the hub's repository; its main branch"),
+    )
+    model.add_argument(
+        "--offline",
+        action="store_true",
+        help=said("offline", "ask no hub: only what is on this machine already"),
+    )
+    model.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help=said(
+            "allow_pickle",
+            "take weights in pickle files (.bin, .pt, .pth) too, which may hide programs: "
+            "only from people you trust",
+        ),
+    )
+    model.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help=said(
+            "trust_remote_code",
+            "run the Python code that comes with the model, with all your rights: "
+            "only from people you trust",
+        ),
+    )
 
 
 def _add_page_flags(parser: argparse.ArgumentParser, texts: Texts) -> None:

@@ -42,7 +42,24 @@ def progress_line(progress: Progress, texts: Texts) -> str:
     if progress.stage == "queued" or not total:
         return said
     if progress.stage == "downloading":
-        return f"{said} {done // MIB}/{total // MIB} MiB"
+        return SEPARATOR.join([f"{said} {_mebibytes(done, total)}", *_speed(progress, texts)])
     if progress.stage in ("loading", "converting"):
         return f"{said} {done / total:.0%}"
     return f"{said} {done}/{total}"
+
+
+def _mebibytes(done: int, total: int) -> str:
+    if total < MIB:
+        return f"{done / MIB:.1f}/{total / MIB:.1f} MiB"
+    return f"{done // MIB}/{total // MIB} MiB"
+
+
+def _speed(progress: Progress, texts: Texts) -> Iterator[str]:
+    """How many files a download has, how quick it is, and how long it still takes."""
+    if progress.files is not None:
+        yield texts("progress-files", done=progress.files[0], total=progress.files[1])
+    if progress.rate is not None and progress.rate > 0:
+        yield f"{progress.rate / MIB:.1f} MiB/s"
+        left = max(0, (progress.total or 0) - progress.done) / progress.rate
+        minutes, seconds = divmod(round(left), 60)
+        yield texts("progress-left", time=f"{minutes}:{seconds:02}")

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
 import importlib.util
-import json
-import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -136,6 +131,7 @@ def test_what_is_no_model_is_told_what_a_model_is(tmp_path: Path, name: str) -> 
     "name",
     [
         *("missing", "./missing", "/missing/model", "a/b/c", "-rf", " ", "ünï/cödé", "models/../x"),
+        *("gh:some/model", "ms:", "hf:tiny", "some/tiny:", "some/tiny:a b"),
         *(
             "x" * 5000,
             "a\0b",
@@ -150,94 +146,7 @@ def test_what_is_not_there_is_a_sentence_whatever_the_name(name: str) -> None:
         hub.find(name)
 
 
-# --- the hubs: their real clients against a server on this machine
-
-
-class KnowsNothing(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_error(404)
-
-    do_HEAD = do_POST = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def hub_address() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), KnowsNothing) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def find_in_hubs(name: str, address: str, home: Path) -> dict[str, str]:
-    """What becomes of a hub's name in a process of its own, where the clients start afresh."""
-    script = """
-import json, sys
-from chatapp import hub
-from chatapp.errors import LoadError
-try:
-    files = hub.find(sys.argv[1])
-    print(json.dumps({"path": str(files.path), "name": files.name}))
-except LoadError as error:
-    print(json.dumps({"error": str(error)}))
-"""
-    home.mkdir(exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-c", script, name],
-        env={
-            **os.environ,
-            "HF_ENDPOINT": address,
-            "HF_HOME": str(home / "huggingface"),
-            "MODELSCOPE_ENDPOINT": address,
-            "MODELSCOPE_CACHE": str(home / "modelscope"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    result: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
-def in_huggingface_cache(home: Path, *names: str) -> Path:
-    model = home / "huggingface/hub/models--some--tiny"
-    made(model, "refs/main")
-    (model / "refs/main").write_text("0" * 40)
-    return made(model / "snapshots" / ("0" * 40), *names)
-
-
-def test_a_model_no_hub_knows_is_one_sentence_that_names_both(
-    hub_address: str, tmp_path: Path
-) -> None:
-    error = find_in_hubs("nobody/nothing", hub_address, tmp_path)["error"]
-    assert error.startswith("nobody/nothing could not be downloaded (ModelScope: ")
-    assert "Hugging Face: " in error and "404" in error
-    assert error.endswith("give -c the path of a local copy.")
-    assert len(error) < 500
-
-
-def test_a_complete_local_copy_is_used_without_asking_a_hub(
-    hub_address: str, tmp_path: Path
-) -> None:
-    folder = in_huggingface_cache(tmp_path, "config.json", "model.safetensors")
-    assert find_in_hubs("some/tiny", hub_address, tmp_path) == {
-        "path": str(folder),
-        "name": "some/tiny",
-    }
-
-
-def test_a_copy_that_lacks_a_part_of_the_weights_is_not_taken_for_complete(
-    hub_address: str, tmp_path: Path
-) -> None:
-    folder = in_huggingface_cache(tmp_path, "config.json", "model-1-of-2.safetensors")
-    parts = {"weight_map": {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(parts))
-    error = find_in_hubs("some/tiny", hub_address, tmp_path)["error"]
-    assert "could not be downloaded" in error and "only a part of the weights" in error
-    made(folder, "model-2-of-2.safetensors")
-    assert find_in_hubs("some/tiny", hub_address, tmp_path)["path"] == str(folder)
+def test_the_parts_of_a_gguf_file_are_one_model(tmp_path: Path) -> None:
+    parts = [f"tiny-0000{number}-of-00002.gguf" for number in (1, 2)]
+    files = hub.find(str(made(tmp_path / "some", *parts)))
+    assert (files.path.name, files.name) == (parts[0], "tiny")

@@ -30,8 +30,8 @@ HOMES = {
     "uvicorn": "chatapp/web",
     "rich": "chatapp/terminal",
     "prompt_toolkit": "chatapp/terminal",
-    "modelscope": "chatapp/hub.py",
-    "huggingface_hub": "chatapp/hub.py",
+    "modelscope_hub": "chatapp/hub_clients.py",
+    "huggingface_hub": "chatapp/hub_clients.py",
 }
 """Where each heavy library may be imported, at the top of a module or inside a function."""
 
@@ -39,7 +39,7 @@ STOREYS = (
     ("chatapp.texts",),
     ("chatapp.errors", "chatapp.paths", "chatapp.events"),
     ("chatapp.settings", "chatapp.messages"),
-    ("chatapp.hub",),
+    ("chatapp.hub", "chatapp.hub_clients", "chatapp.hub_files"),
     ("chatapp.engines",),
     ("chatapp.chat", "chatapp.store"),
     ("chatapp.options", "chatapp.stats", "chatapp.dry_run"),

@@ -18,7 +18,7 @@ from chatapp.engines.adapters import find_adapter
 from chatapp.engines.fit import Fit
 from chatapp.errors import LoadError
 from chatapp.events import EventStream, Progress
-from chatapp.hub import ModelFiles
+from chatapp.hub import ANYWHERE, ModelFiles, Source
 from chatapp.messages import Message
 from chatapp.settings import GenerationSettings
 from chatapp.texts import Sentence
@@ -43,6 +43,8 @@ class ModelOptions:
     """Which model to open, and how; the flags of the same names."""
 
     checkpoint_path: str | None = None
+    source: Source = ANYWHERE
+    """Where it may come from, and what of it is trusted."""
     engine: str = "auto"
     gpus: str = "auto"
     """`auto`, or the numbers of the cards with commas between."""
@@ -130,7 +132,7 @@ def open_engine(options: ModelOptions, on_progress: OnProgress = lambda progress
     if options.engine == "scripted":
         files = hub.SCRIPTED
     else:
-        files = hub.find(options.checkpoint_path, on_progress)
+        files = hub.find(options.checkpoint_path, on_progress, options.source)
     name = choose_engine(files) if options.engine == "auto" else options.engine
     _refuse_others(options, name)
     module = cast("_EngineModule", importlib.import_module(ENGINES[name]))

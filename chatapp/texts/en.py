@@ -27,6 +27,27 @@ SENTENCES = {
     "check -c/--checkpoint-path.",
     "model-not-a-model": "{path} holds no model: -c takes a folder with a config.json, "
     "or a .gguf file.",
+    "model-only-pickled": "{name} has its weights in pickle files alone, which may hide programs: "
+    "choose a model with safetensors or GGUF, or use --allow-pickle if you trust its makers.",
+    "model-needs-code": "{name} brings Python code of its own, which is not run unasked: choose "
+    "another model, or use --trust-remote-code if you trust its makers.",
+    "model-without-weights": "{name} holds no weights (safetensors or GGUF): check the name.",
+    "model-not-local": "{name} is not whole on this machine, and --offline asks no hub: start once "
+    "without it, or give -c the path of a local copy.",
+    "gguf-which": "{name} holds several models: add one of them to the name, such as {example}. "
+    "There are: {names}.",
+    "gguf-several": "{name} fits several models: give more of the name. There are: {names}.",
+    "gguf-no-such": "{name} does not fit any of its models: there are {names}.",
+    "gguf-none": "{name} names a GGUF file, and the repository has none: leave out what follows "
+    "the colon.",
+    "disk-full": "The disk is full: {name} needs more room. Make room and start again; what is "
+    "here already is kept.",
+    "hub-reason": "{hub}: {said}",
+    "hub-reasons": "{one}; {two}",
+    "hub-not-known": "no model or revision of this name, or it is private",
+    "hub-gated": "it is gated: accept its terms at {url}, and put your token in {token}",
+    "hub-unreachable": "it cannot be reached, or the connection broke off",
+    "hub-said": "it said: {cause}",
     "model-several-files": "{path} holds several models: give -c one of {names}.",
     "model-not-downloaded": "{name} could not be downloaded ({reasons}). Check the name and the "
     "network, or give -c the path of a local copy.",
@@ -156,6 +177,8 @@ SENTENCES = {
     "turns-left-out": "The conversation no longer fits into the model's context: left out of the "
     "prompt, oldest turns: {count}. They stay in the conversation.",
     "progress-downloading": "downloading",
+    "progress-files": "{done}/{total} files",
+    "progress-left": "{time} left",
     "progress-loading": "loading the model",
     "progress-converting": "converting the weights (once)",
     "progress-queued": "waiting: place {done} in line",

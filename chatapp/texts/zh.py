@@ -20,7 +20,14 @@ SENTENCES = {
     "flag-unknown-close": "没有选项 {flag}；您是不是想用 {meant}？",
     "flag-auth-shape": "--auth 的格式是“用户名:密码”，两者都不能为空。",
     "flag.auth": "谁可以使用网页；最好写在环境变量 CHATAPP_AUTH 中，以免在进程列表里被看到",
-    "flag.checkpoint_path": "文件夹、.gguf 文件或模型库名称；不指定则使用演示模型",
+    "flag.checkpoint_path": "文件夹、.gguf 文件，或模型库名称 [ms:|hf:]组织/名称[:量化]；"
+    "不指定则使用演示模型",
+    "flag.hub": "从哪里下载；auto：先 ModelScope，再 Hugging Face",
+    "flag.revision": "模型库中的分支、标签或提交；默认主分支",
+    "flag.offline": "不访问任何模型库：只用本机已有的文件",
+    "flag.allow_pickle": "也接受 pickle 格式的权重（.bin、.pt、.pth），其中可能藏有程序："
+    "仅限您信任的作者",
+    "flag.trust_remote_code": "以您的全部权限运行模型自带的 Python 代码：仅限您信任的作者",
     "flag.concurrency": "同时回答多少个对话；不指定则 llama.cpp 为 4，transformers 为 1",
     "flag.cpu_only": "不使用 GPU",
     "flag.dry_run": "只列出模型在各种数值格式下占用的内存，不加载",
@@ -46,6 +53,24 @@ SENTENCES = {
     "model-not-found": "没有名为 {name} 的文件或文件夹，它也不是模型库的“组织/名称”："
     "请检查 -c/--checkpoint-path。",
     "model-not-a-model": "{path} 里没有模型：-c 接受含有 config.json 的文件夹，或一个 .gguf 文件。",
+    "model-only-pickled": "{name} 只有 pickle 格式的权重，其中可能藏有程序："
+    "请换用 safetensors 或 GGUF 格式的模型；若信任其作者，可用 --allow-pickle。",
+    "model-needs-code": "{name} 自带 Python 代码，未经允许不会运行："
+    "请换用其他模型；若信任其作者，可用 --trust-remote-code。",
+    "model-without-weights": "{name} 里没有权重（safetensors 或 GGUF）：请检查名称。",
+    "model-not-local": "{name} 在本机不完整，而 --offline 不访问任何模型库："
+    "请先不带它启动一次，或用 -c 给出本地副本的路径。",
+    "gguf-which": "{name} 里有多个模型：请在名称后加上其中之一，例如 {example}。可选：{names}。",
+    "gguf-several": "{name} 对应多个模型：请写得更完整。可选：{names}。",
+    "gguf-no-such": "{name} 不对应任何模型：可选 {names}。",
+    "gguf-none": "{name} 指定了 GGUF 文件，但该仓库没有：请去掉冒号及其后的内容。",
+    "disk-full": "磁盘已满：{name} 需要更多空间。请腾出空间后重新启动；已下载的部分会保留。",
+    "hub-reason": "{hub}：{said}",
+    "hub-reasons": "{one}；{two}",
+    "hub-not-known": "没有此名称的模型或版本，或为私有模型",
+    "hub-gated": "需要授权：请在 {url} 接受其条款，并把您的令牌放入 {token}",
+    "hub-unreachable": "无法连接，或连接中断",
+    "hub-said": "其回应：{cause}",
     "model-several-files": "{path} 里有多个模型：请用 -c 指定其中之一：{names}。",
     "model-not-downloaded": "{name} 下载失败（{reasons}）。请检查名称和网络，"
     "或用 -c 指定本地副本的路径。",
@@ -175,6 +200,8 @@ SENTENCES = {
     "engine-closed": "模型在回答时被关闭。请重新启动程序。",
     "turns-left-out": "对话已超出模型的上下文：最早的 {count} 轮未发送给模型，但仍保留在对话中。",
     "progress-downloading": "正在下载",
+    "progress-files": "{done}/{total} 个文件",
+    "progress-left": "剩余 {time}",
     "progress-loading": "正在加载模型",
     "progress-converting": "正在转换权重（仅一次）",
     "progress-queued": "等待中：第 {done} 位",

@@ -50,6 +50,8 @@ def explained(files: ModelFiles) -> Iterator[None]:
     except ImportError as error:
         raise LoadError("model-needs-package", name=files.name, cause=first_line(error)) from error
     except Exception as error:
+        if "trust_remote_code=True" in str(error):
+            raise LoadError("model-needs-code", name=files.name) from error
         cause = first_line(error)
         raise LoadError("model-broken", name=files.name, cause=cause, path=files.path) from error
 

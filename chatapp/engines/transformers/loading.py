@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -23,7 +24,8 @@ from chatapp.engines.transformers.conversion import converted
 from chatapp.engines.transformers.placement import choose_placement
 from chatapp.engines.transformers.quantize import check_quantised, hush, method_of, quantization
 from chatapp.errors import LoadError
-from chatapp.hub import ModelFiles
+from chatapp.hub import ModelFiles, Source
+from chatapp.hub_files import PICKLED_KINDS
 
 PREFIX_CACHE_SHARE = 4
 """The prefix cache takes at most one part in so many of the memory that is free."""
@@ -49,13 +51,19 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
     folder = converted(files, placement.dtype, on_progress) if files.is_gguf else files.path
     adapter = find_adapter(options.adapter) if options.adapter else None
     with explained(files), weights_shown(on_progress, "loading"):
-        tokenizer = _tokenizer(folder, adapter)
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        check_trusted(folder, files.name, options.source)
+        # Said, not left out: asked nothing, transformers would ask the person at the terminal.
+        trust: dict[str, Any] = {
+            "local_files_only": True,
+            "trust_remote_code": options.source.trust_remote_code,
+        }
+        tokenizer = _tokenizer(folder, adapter, **trust)
+        config = AutoConfig.from_pretrained(folder, **trust)
         check_quantised(config, options.quantize, files.name)
         model = AutoModelForCausalLM.from_pretrained(
             folder,
-            local_files_only=True,
-            use_safetensors=True,
+            **trust,
+            use_safetensors=None if options.source.allow_pickle else True,
             dtype=placement.dtype,
             device_map=placement.device_map,
             max_memory=placement.max_memory,
@@ -72,15 +80,22 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
     return LoadedModel(f"{files.name} + {adapter.name}", model, tokenizer)
 
 
-def _tokenizer(folder: Path, adapter: Adapter | None) -> PreTrainedTokenizerBase:
+def _tokenizer(folder: Path, adapter: Adapter | None, **trust: Any) -> PreTrainedTokenizerBase:
     """The model's tokenizer, or an adapter's own: it brings the template it was trained with."""
     if adapter is not None and (adapter.path / "tokenizer_config.json").is_file():
         folder = adapter.path
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, **trust)
     # Without its files, transformers makes an empty one up.
     if not any((folder / name).is_file() for name in tokenizer.vocab_files_names.values()):
         raise LoadError("tokenizer-missing", path=folder)
     return tokenizer
+
+
+def check_trusted(folder: Path, name: str, source: Source) -> None:
+    """Raises LoadError for a folder with pickled weights alone, where nobody allowed them."""
+    kinds = {file.suffix for file in folder.glob("*") if file.is_file()}
+    if not source.allow_pickle and ".safetensors" not in kinds and kinds & {*PICKLED_KINDS}:
+        raise LoadError("model-only-pickled", name=name)
 
 
 def prefix_budget(options: ModelOptions, device: torch.device) -> int:
