@@ -96,7 +96,7 @@ def starting(course: Course) -> Measure:
 
 
 def memory(course: Course) -> Measure:
-    """Most memory (RSS) a process held that loaded the model and answered after a long history."""
+    """Most memory (RSS, MiB) a process held that loaded the model and answered after a long history."""
     found = []
     for name in (CHATAPP, BARE, ANCESTOR):
         course.say(name)
@@ -105,7 +105,7 @@ def memory(course: Course) -> Measure:
         done = subprocess.run(
             [*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, timeout=PATIENCE, check=True
         )
-        found.append(Figures(name, (json.loads(done.stdout) / 2**20,)))
+        found.append(Figures(name, (json.loads(done.stdout) / 2**10,)))
     title = f"Most memory held, two turns after {course.sizes.history:,} tokens"
     return Measure("memory", title, "MiB", figures=found)
 

@@ -63,12 +63,9 @@ def figures(measure: Found) -> str:
     points = list(dict.fromkeys(each["at"] for each in found))
     cells = {(each["contender"], each["at"]): _cell(each) for each in found}
     axis = measure["axis"]
-    heads = [
-        f"{point:,} {axis}" if axis and not i else f"{point:,}" if axis else measure["unit"]
-        for i, point in enumerate(points)
-    ]
+    heads = [f"{point:,}" for point in points] if axis else [measure["unit"]]
     return table(
-        ("", *heads),
+        (axis, *heads),
         ((name, *(cells.get((name, point), "") for point in points)) for name in names),
     )
 
