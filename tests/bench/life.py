@@ -96,7 +96,7 @@ def starting(course: Course) -> Measure:
 
 
 def memory(course: Course) -> Measure:
-    """Most memory (RSS, MiB) a process held that loaded the model and answered after a long history."""
+    """Most MiB (RSS) that a process held which loaded the model and read a long history."""
     found = []
     for name in (CHATAPP, BARE, ANCESTOR):
         course.say(name)

@@ -16,7 +16,7 @@ class Sizes:
     decode: int = 128
     history: int = 4000
     turns: int = 20
-    turn_answer: int = 128
+    turn_answer: int = 96
     document: int = 3000
     document_turns: int = 10
     document_answer: int = 32
