@@ -80,7 +80,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert said.stdout.endswith("set()\n")
     assert "--server-port" in said.stdout
-    assert time.monotonic() - begin < 2  # 0.15 s where nothing else runs
+    assert time.monotonic() - begin < 10  # 0.15 s where nothing else runs
 
 
 def test_a_taken_port_is_one_sentence_before_the_model_is_loaded(taken: int) -> None:
@@ -133,7 +133,7 @@ def test_the_address_answers_once_it_is_printed_and_leaving_is_prompt(how: int) 
                 begin = time.monotonic()
                 program.send_signal(how)
                 output, errors = program.communicate(timeout=SOON)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 10, "an open page holds a stream that never ends"
         assert (program.returncode, output, errors) == (0, "", "")
         with listen("127.0.0.1", port):
             pass  # the port is free again
