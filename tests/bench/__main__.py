@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         found = run(
-            ModelOptions(asked.checkpoint_path, "transformers", dtype=asked.dtype),
+            ModelOptions(asked.checkpoint_path, engine="transformers", dtype=asked.dtype),
             quick=asked.quick,
             only=asked.only,
             beside_serve=not asked.without_serve,

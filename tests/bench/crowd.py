@@ -113,7 +113,9 @@ def _side(engine: TransformersEngine) -> Side:
 def _batched(stack: ExitStack, course: Course) -> Side:
     """chatapp with room for all. Raises LoadError for a model that cannot be batched."""
     most = max(course.sizes.chats)
-    options = ModelOptions(str(course.folder), "transformers", dtype=course.dtype, concurrency=most)
+    options = ModelOptions(
+        str(course.folder), engine="transformers", dtype=course.dtype, concurrency=most
+    )
     course.say(f"loading the model for {BATCHED}")
     return _side(stack.enter_context(closing(open_transformers(options, lambda _: None))))
 

@@ -62,7 +62,7 @@ def stopping(course: Course) -> Measure:
 def loading(course: Course) -> Measure:
     """Seconds to load weights and tokenizer, in a process where the libraries are loaded."""
     found = Rounds()
-    options = ModelOptions(str(course.folder), "transformers", dtype=course.dtype)
+    options = ModelOptions(str(course.folder), engine="transformers", dtype=course.dtype)
 
     def load_chatapp() -> None:
         open_transformers(options, lambda _: None).close()

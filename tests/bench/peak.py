@@ -17,7 +17,7 @@ from tests.bench.texts import question, story
 
 
 def main(name: str, folder: str, dtype: str, tokens: int) -> int:
-    options = ModelOptions(folder, "transformers", dtype=dtype)
+    options = ModelOptions(folder, engine="transformers", dtype=dtype)
     with (
         closing(open_transformers(options, lambda _: None)) as engine,
         closing(without_cache(engine)) as uncached,
