@@ -96,6 +96,10 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
             dtype=found.dtype,
             quantize=found.quantize,
             adapter=found.adapter,
+            kv_cache=found.kv_cache,
+            compile=found.compile,
+            draft_model=found.draft_model,
+            prompt_lookup=int(found.prompt_lookup),
             attn=found.attn,
             prefix_cache=_bytes(found.prefix_cache),
             concurrency=_concurrency(found, face),
@@ -174,6 +178,30 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         choices=ATTENTION,
         default="auto",
         help=said("attn", "implementation of attention; auto: transformers chooses"),
+    )
+    model.add_argument(
+        "--kv-cache",
+        choices=("auto", "quantized"),
+        default="auto",
+        help=said("kv_cache", "quantized: keys and values in 4 bits, for long conversations"),
+    )
+    model.add_argument(
+        "--compile",
+        action="store_true",
+        help=said("compile", "compile the model on a GPU: slow to begin, then faster"),
+    )
+    model.add_argument(
+        "--draft-model",
+        metavar="MODEL",
+        help=said("draft_model", "a small model with the same tokens, which guesses ahead"),
+    )
+    model.add_argument(
+        "--prompt-lookup",
+        metavar="N",
+        default="0",
+        help=said(
+            "prompt_lookup", "guess N tokens from the prompt, for answers that repeat it; 0: none"
+        ),
     )
     model.add_argument(
         "--prefix-cache",
@@ -368,6 +396,8 @@ def _check(
         raise ChatError("flag-unknown", flag=flag)
     if found.gpus != "auto" and not re.fullmatch("[0-9]{1,3}(,[0-9]{1,3})*", found.gpus):
         raise ChatError("flag-gpus-shape", value=found.gpus)
+    if not re.fullmatch("[0-9]{1,2}", found.prompt_lookup):
+        raise ChatError("flag-lookup-shape", value=found.prompt_lookup)
     for flag, size in (
         ("--prefix-cache", found.prefix_cache),
         ("--gpu-memory", found.gpu_memory),

@@ -54,6 +54,13 @@ class ModelOptions:
     dtype: str = "auto"
     quantize: str = _only("transformers", "none", "why-quantized")
     """none, 8bit or 4bit: what bitsandbytes makes of the weights while they are loaded."""
+    kv_cache: str = _only("transformers", "auto")
+    """auto, or quantized: keys and values in 4 bits."""
+    compile: bool = _only("transformers", False)
+    draft_model: str | None = _only("transformers", None)
+    """A small model with the same tokens, which guesses ahead."""
+    prompt_lookup: int = _only("transformers", 0)
+    """How many tokens are guessed from earlier in the prompt; 0: none."""
     adapter: str | None = _only("transformers", None, "why-adapter")
     """A LoRA adapter's folder or hub's name."""
     attn: str = _only("transformers", "auto")

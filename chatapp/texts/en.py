@@ -14,6 +14,7 @@ SENTENCES = {
     "flag-auth-shape": "--auth takes NAME:PASSWORD, both not empty.",
     "flag-gpus-shape": "--gpus {value} does not work: it takes auto, or numbers of GPUs "
     "(0, or 0,1).",
+    "flag-lookup-shape": "--prompt-lookup {value} does not work: it takes a number from 0 to 99.",
     "flag-port-shape": "--server-port {value} does not work: it takes a number from 1 to 65535.",
     "flag-size-shape": "{flag} {value} does not work: it takes auto, or a size such as 512M or 2G "
     "(0 for none).",
@@ -80,6 +81,11 @@ SENTENCES = {
     "model-needs-package": "{name} needs a package that is not installed: {cause}.",
     "model-does-not-fit": "{name} does not fit: it takes {needed} in {format}, and {device} has "
     "{free} free. {advice}",
+    "flags-apart": "{one} and {other} do not work together: leave one of them out.",
+    "guessing-stateful": "{name} cannot use {flag}: its state cannot be taken back after a wrong "
+    "guess. Leave the flag out.",
+    "draft-other-tokens": "The draft model {name} has other tokens than the model: "
+    "choose one of the same family.",
     "fit-fits": "It fits: {free} are free.",
     "fit-flags": "It fits with {flags}.",
     "fit-nothing": "Choose a smaller model, or a .gguf file of it.",

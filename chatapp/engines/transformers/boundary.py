@@ -25,13 +25,14 @@ PIP_NAMES: Mapping[str, str] = {
 
 def require_packages(what: str, modules: Sequence[str]) -> None:
     """Raises LoadError naming the pip command for those that `what` needs and that are missing."""
-    missing = [PIP_NAMES.get(module, module) for module in modules if not _is_installed(module)]
+    missing = [PIP_NAMES.get(module, module) for module in modules if not is_installed(module)]
     if missing:
         command = f"python -m pip install {' '.join(missing)}"
         raise LoadError("package-needed", what=what, package=", ".join(missing), command=command)
 
 
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
+    """Whether a module can be imported, without doing so."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:  # its parent is missing

@@ -41,7 +41,7 @@ class TransformersEngine:
         # A copy: decoding while another thread encodes would trip over the tokenizer's lock.
         self._decoder = copy.deepcopy(getattr(loaded.tokenizer, "_tokenizer", None))
         self._reasons_at_once = self._encoder.opens_reasoning(OPEN_TAG)
-        self._generator = Generator(loaded.model, cache_bytes)
+        self._generator = Generator(loaded.model, cache_bytes, loaded.way)
         self._line = Line(places=concurrency)
         self._thread = ThreadPoolExecutor(1, "inference")
         self.notices = self._encoder.notices

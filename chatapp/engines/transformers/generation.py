@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from inspect import signature
 from typing import Any
 
@@ -16,6 +16,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from chatapp.engines.transformers.faster import PLAIN, Way
 from chatapp.engines.transformers.prefix_cache import CachedPrefix, PrefixCache
 from chatapp.engines.transformers.streaming import Cancelled, EventStreamer, StopText
 from chatapp.errors import GenerationError
@@ -46,10 +47,12 @@ LIBRARY_DEFAULTS: Mapping[str, object] = {"top_k": 50, "do_sample": False}
 class Generator:
     """A model and its prefix cache. All but `defaults` belongs to one thread."""
 
-    def __init__(self, model: PreTrainedModel, prefix_budget: int) -> None:
+    def __init__(self, model: PreTrainedModel, prefix_budget: int, way: Way = PLAIN) -> None:
         self._model = model
+        self._way = way
         # Models with another kind of cache (Mamba's) read their prompt in one go, each time.
         self.keeps_prefixes = "past_key_values" in signature(model.forward).parameters
+        self.keeps_prefixes = self.keeps_prefixes and way.keeps_prefixes(model.config)
         self._prefixes = PrefixCache(prefix_budget, model.config)
         self.defaults = _defaults(model.generation_config)
 
@@ -71,6 +74,8 @@ class Generator:
             streamer.next_tokens_are_prompt = True
             return self.generate(prompt, settings, streamer)
         if prefix is not None:
+            if self._way.guesses:  # some of it is guesses, up to the last token's place
+                prefix.forget_after(len(prompt) + len(streamer.answer) - 1)
             prefix.grown(prompt, streamer.answer, PROMPT_CHUNK)
             self._prefixes.put(prefix)
         return streamer.finished(reason, len(prompt), settings.seed, reused)
@@ -90,15 +95,20 @@ class Generator:
             with (
                 _seeded(settings.seed, self._model.device),
                 self._watched(streamer, prompt, reused),
+                ExitStack() as ahead,
             ):
                 if streamer.is_cancelled():
                     raise Cancelled
+                if prefix and self._way.guesses:
+                    self._read(inputs, prefix)
+                    ahead.enter_context(self._sliced(prefix))
                 output = self._model.generate(
                     inputs,
                     attention_mask=torch.ones_like(inputs),
                     generation_config=config,
                     streamer=streamer,
                     logits_processor=LogitsProcessorList([FirstLogitsCheck()]),
+                    assistant_model=self._way.draft,
                     **cached,
                 )
         except Cancelled:
@@ -107,6 +117,37 @@ class Generator:
         except StopText:
             return "stop"
         return "stop" if int(output[0, -1]) in end_tokens(config) else "length"
+
+    @torch.no_grad()
+    def _read(self, inputs: torch.Tensor, prefix: CachedPrefix) -> None:
+        """Read a prompt's whole chunks: assisted generation would read it in one go."""
+        chunks = range(len(prefix.ids), inputs.shape[1] - PROMPT_CHUNK, PROMPT_CHUNK)
+        for begin in chunks:
+            chunk = inputs[:, begin : begin + PROMPT_CHUNK]
+            self._model(input_ids=chunk, past_key_values=prefix.cache, use_cache=True)
+
+    @contextmanager
+    def _sliced(self, prefix: CachedPrefix) -> Iterator[None]:
+        """Leave what is cached out of the next input: assisted generation (transformers 5.23)
+        gives the whole prompt to its first step, on top of the cache.
+        """
+
+        def slice_once(module: object, args: object, kwargs: dict[str, Any]) -> Any:
+            hook.remove()
+            held = prefix.cache.get_seq_length()
+            names = [name for name in ("input_ids", "position_ids") if name in kwargs]
+            whole = kwargs["input_ids"].shape[-1]
+            new = {name: kwargs[name] for name in names if kwargs[name] is not None}
+            return args, kwargs | {
+                name: ids[..., held:] if ids.shape[-1] == whole else ids
+                for name, ids in new.items()
+            }
+
+        hook = self._model.register_forward_pre_hook(slice_once, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def _config(self, settings: GenerationSettings) -> GenerationConfig:
         """The model's own generation config with our settings over it, every one explicit."""
@@ -117,6 +158,7 @@ class Generator:
             values |= {name: getattr(neutral, name) for name in WARPERS} | {"do_sample": False}
         config.update(
             **values,
+            **self._way.settings(),
             max_length=None,
             prefill_chunk_size=PROMPT_CHUNK if self.keeps_prefixes else None,
             pad_token_id=config.pad_token_id or next(iter(end_tokens(config)), 0),

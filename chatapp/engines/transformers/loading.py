@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,14 @@ from chatapp.engines.adapters import Adapter, find_adapter
 from chatapp.engines.device import free_memory
 from chatapp.engines.transformers.boundary import explained, require_packages, weights_shown
 from chatapp.engines.transformers.conversion import converted
+from chatapp.engines.transformers.faster import (
+    PLAIN,
+    Way,
+    check_apart,
+    check_draft,
+    check_guessing,
+    other_cache,
+)
 from chatapp.engines.transformers.placement import choose_placement
 from chatapp.engines.transformers.quantize import check_quantised, hush, method_of, quantization
 from chatapp.errors import LoadError
@@ -38,12 +46,26 @@ class LoadedModel:
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    way: Way = PLAIN
+
+
+def with_draft(
+    loaded: LoadedModel, options: ModelOptions, files: ModelFiles, on_progress: OnProgress
+) -> LoadedModel:
+    """With the small model whose guesses this one checks. Raises LoadError."""
+    plain = replace(options, draft_model=None, quantize="none", adapter=None)
+    draft = load_model(files, plain, on_progress)
+    check_guessing(options, draft.model, draft.name)
+    check_draft(draft.tokenizer, loaded.tokenizer, draft.name)
+    return replace(loaded, way=Way(draft=draft.model))
 
 
 def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> LoadedModel:
     """Load weights and tokenizer onto the chosen device. Raises LoadError."""
     transformers_logging.set_verbosity_error()
     hush()
+    check_apart(options)
+    way = other_cache(options)
     placement = choose_placement(options)
     if options.attn == "flash_attention_2":
         require_packages("--attn flash_attention_2", ["flash_attn"])
@@ -71,13 +93,14 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
             # Given as None it would take away the checkpoint's own.
             **({} if how is None else {"quantization_config": how}),
         )
+        check_guessing(options, model, files.name)
         if adapter is None:
-            return LoadedModel(files.name, model.eval(), tokenizer)
+            return LoadedModel(files.name, model.eval(), tokenizer, way)
         from chatapp.engines.transformers.adapter import attach  # PEFT takes its time
 
         merge = method_of(model.config) is None  # packed weights would lose by it
         model = attach(model, adapter, name=files.name, merge=merge)
-    return LoadedModel(f"{files.name} + {adapter.name}", model, tokenizer)
+    return LoadedModel(f"{files.name} + {adapter.name}", model, tokenizer, way)
 
 
 def _tokenizer(folder: Path, adapter: Adapter | None, **trust: Any) -> PreTrainedTokenizerBase:

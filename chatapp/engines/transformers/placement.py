@@ -66,8 +66,9 @@ class Placement:
 def choose_placement(options: ModelOptions) -> Placement:
     """The devices asked for, or the best there are. Raises LoadError for what is not there."""
     device, gpus = _devices(options)
-    if options.gpu_memory is not None and not gpus:
-        raise LoadError("flag-needs-gpu", flag="--gpu-memory", device=device.type)
+    for flag, asked in (("--gpu-memory", options.gpu_memory), ("--compile", options.compile)):
+        if asked and not gpus:
+            raise LoadError("flag-needs-gpu", flag=flag, device=device.type)
     return Placement(device, choose_dtype(options.dtype, device), gpus, options.gpu_memory)
 
 

@@ -45,6 +45,12 @@ class CachedPrefix:
         ]
         self.ids = [*prompt, *answer][:held]
 
+    def forget_after(self, length: int) -> None:
+        """Take guesses back that generate() had no time to take back itself."""
+        surplus = self.cache.get_seq_length() - length
+        if surplus > 0:
+            self.cache.crop(-surplus)
+
     def usable(self, ids: Sequence[int]) -> int:
         """How many tokens of this are a beginning of `ids`, one of which must stay to be read."""
         shared = _common(self.ids, ids[:-1])
