@@ -41,7 +41,7 @@ STOREYS = (
     ("chatapp.settings", "chatapp.messages"),
     ("chatapp.hub", "chatapp.hub_clients", "chatapp.hub_files"),
     ("chatapp.engines",),
-    ("chatapp.chat", "chatapp.store"),
+    ("chatapp.chat", "chatapp.store", "chatapp.loading"),
     ("chatapp.options", "chatapp.stats", "chatapp.dry_run"),
     ("chatapp.terminal", "chatapp.web"),
     ("chatapp.__main__",),

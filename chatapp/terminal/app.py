@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from chatapp.errors import ChatError
 from chatapp.events import Progress
+from chatapp.loading import Loading
 from chatapp.options import Options
 from chatapp.stats import progress_line
-from chatapp.terminal.loading import Loading
 from chatapp.terminal.oneshot import answer_once, read_prompt
 from chatapp.terminal.plain import StatusLine, tell
 from chatapp.terminal.signals import (

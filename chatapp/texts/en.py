@@ -56,8 +56,7 @@ SENTENCES = {
     "- or name a model with -c.",
     "package-missing": "The engine {engine} needs the package {package}. "
     "Install it with: {command}",
-    "model-broken": "{name} could not be loaded: {cause}. Check the files in {path}, "
-    "or download them again.",
+    "model-broken": "{name} could not be loaded: {cause}. Check {path}, or download it again.",
     "tokenizer-missing": "{path} has no tokenizer: copy the model's tokenizer files there "
     "(tokenizer.json, tokenizer_config.json).",
     "model-too-large": "There is not enough memory for {name}. Choose a smaller model, "
@@ -106,9 +105,9 @@ SENTENCES = {
     "does not know its architecture",
     "llamacpp-needs-gguf": "llama.cpp reads .gguf files only, and {path} is none. "
     "Use --engine transformers, or name a .gguf file with -c.",
-    "gpu-missing": "There is no GPU {asked} here; there are: {known}. Leave -g out to let chatapp "
+    "gpu-missing": "There is no GPU {asked} here, but: {known}. Leave -g out to let chatapp "
     "choose, or use --cpu-only.",
-    "gpu-none": "no GPU at all",
+    "gpu-none": "none at all",
     "notice-demo": "This is the demo model {name}: small, quick and often wrong. "
     "Name a real one with -c MODEL (a folder, a .gguf file, a hub's name).",
     "notice-no-template": "This model brings no chat template: ChatML is used. "
@@ -144,6 +143,8 @@ SENTENCES = {
     "page-port-refused": "Port {port} cannot be used ({cause}): choose another with --server-port.",
     "page-no-interface": "This machine has no interface {name}: check --server-name "
     "(127.0.0.1: this machine only, 0.0.0.0: all interfaces).",
+    "page-loading": "The chat opens here as soon as the model is ready.",
+    "page-not-ready": "The model is still loading. Try again in a moment.",
     "page-settings": "Settings",
     "page-system": "System prompt",
     "page-reset": "Reset to the model's own settings",

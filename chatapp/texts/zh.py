@@ -129,7 +129,7 @@ SENTENCES = {
     "请使用 --engine transformers，或用 -c 指定一个 .gguf 文件。",
     "gpu-missing": "这里没有 GPU {asked}；现有：{known}。去掉 -g 可由 chatapp 自行选择，"
     "或使用 --cpu-only。",
-    "gpu-none": "没有任何 GPU",
+    "gpu-none": "一块也没有",
     "notice-demo": "这是演示模型 {name}：小巧、快速，但常常出错。"
     "请用 -c 指定真正的模型（文件夹、.gguf 文件或模型库名称）。",
     "notice-no-template": "该模型没有对话模板，改用 ChatML。它可能是基座模型，只会续写而不会回答。",
@@ -158,7 +158,7 @@ SENTENCES = {
     "setting.no_repeat_ngram_size": "不重复这么多个连续词元的组合；0 表示关闭",
     "setting.do_sample": "按概率随机抽取词元；关闭则总是选取概率最高的",
     "setting.max_new_tokens": "回答的最大长度（词元数）",
-    "setting.stop": '遇到这些文字即结束回答：stop=END 或 stop=["a", "b"]',
+    "setting.stop": '遇到这些文字即结束回答：END，或 ["a", "b"] 这样的列表',
     "setting.seed": "对话的基础随机种子；每个回答的种子由它推导",
     # --- page
     "page-ready": "网页地址：{url}（按 Ctrl-C 结束）。",
@@ -173,6 +173,8 @@ SENTENCES = {
     "page-port-refused": "端口 {port} 无法使用（{cause}）：请用 --server-port 另选一个。",
     "page-no-interface": "本机没有网络接口 {name}：请检查 --server-name"
     "（127.0.0.1：仅限本机，0.0.0.0：所有接口）。",
+    "page-loading": "模型就绪后，对话会在此打开。",
+    "page-not-ready": "模型仍在加载，请稍候再试。",
     "page-settings": "设置",
     "page-system": "系统提示词",
     "page-reset": "恢复模型自身的设置",

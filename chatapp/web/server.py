@@ -11,16 +11,18 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable
-from contextlib import closing
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
 from typing import TextIO
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from chatapp.engines import Engine, open_engine
+from chatapp.engines import Engine
 from chatapp.errors import ChatError, LaunchError
 from chatapp.events import Progress
+from chatapp.loading import Loading
 from chatapp.options import DEFAULT_PORT, Options
 from chatapp.stats import progress_line
 from chatapp.texts import Texts
@@ -28,10 +30,13 @@ from chatapp.web.assets import asset, read_asset
 from chatapp.web.guard import Guard
 from chatapp.web.hosts import Hosts, in_url, is_loopback, is_wildcard
 from chatapp.web.signin import SignIn
+from chatapp.web.waiting import Waiting
 
 PORTS_TRIED = 100
 GRADIO_PATHS = ("queue/", "run/predict", "heartbeat/", "cancel", "reset", "app_id", "info")
 """Below /gradio_api/, what a page of ours asks for; uploads, proxies and the like stay closed."""
+AT_ONCE = 0.5
+"""Seconds in which a loading that ends is not shown on the page."""
 USER = "chatapp"
 """Who signs in where no --auth says it."""
 SECONDS_FOR_LINK = 40.0
@@ -39,23 +44,35 @@ SECONDS_FOR_LINK = 40.0
 
 
 def serve(options: Options) -> int:
-    """Open the model and serve the page until Ctrl-C or SIGTERM; returns the exit code."""
+    """Serve the page, open the model meanwhile, until Ctrl-C or SIGTERM; returns the exit code."""
     texts = Texts(options.language)
-    serving = False
+    loading: Loading | None = None
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with listen(options.server_name, options.server_port) as listener:
-            engine = open_engine(options.model, _progress_line(texts))
-            with closing(engine):
-                site = Site(engine, options, listener)
-                serving = True
-                site.run()
+            loading = Loading(options.model, _progress_line(texts))
+            with suppress(NotYet):  # what fails at once needs no page
+                loading.engine.result(AT_ONCE)
+            Site(loading, options, listener).run()
     except ChatError as error:
         _tell(sys.stderr, texts(error.sentence))
         return 1
     except KeyboardInterrupt:
-        return 0 if serving else 130
+        if loading is None:
+            return 130
+    finally:
+        if loading is not None and not _closed(loading):
+            os._exit(130)  # what loads cannot be stopped, and would be waited for
     return 0
+
+
+def _closed(loading: Loading) -> bool:
+    """Close the engine that was loaded; False where one is still loading."""
+    if not loading.engine.done():
+        return False
+    if loading.engine.exception() is None:
+        loading.engine.result().close()
+    return True
 
 
 def listen(name: str, port: int | None) -> socket.socket:
@@ -99,7 +116,7 @@ def _listen_at(name: str, port: int) -> socket.socket:
 class Site:
     """The page at a listening socket, with the guard in front of it."""
 
-    def __init__(self, engine: Engine, options: Options, listener: socket.socket) -> None:
+    def __init__(self, engine: Engine | Loading, options: Options, listener: socket.socket) -> None:
         address, port = listener.getsockname()[:2]
         self._options = options
         self._texts = Texts(options.language)
@@ -111,18 +128,28 @@ class Site:
         name = address if is_loopback(address) or not is_wildcard(address) else "127.0.0.1"
         self.url = f"http://{in_url(name)}:{port}"
         self._engine = engine
+        self._waiting: Waiting | None = None
         self._end_answers: Callable[[], None] = lambda: None
         self._server = _Server(self._build, self._ready, lambda: self._end_answers())
 
     def _build(self) -> ASGIApp:
         """Runs in the server's event loop: without one Gradio would leave its own ones open."""
         sign_in = SignIn(*self._auth, self._hosts.port, self._texts) if self._auth else None
-        app, self._end_answers = _mounted(self._engine, self._options)
-        return Guard(app, self._hosts, sign_in, self._texts, _is_closed)
+        self._waiting = Waiting(self._engine, self._mount, self.leave, self._texts)
+        return Guard(self._waiting, self._hosts, sign_in, self._texts, _is_closed)
+
+    def _mount(self, engine: Engine) -> ASGIApp:
+        app, self._end_answers = _mounted(engine, self._options)
+        return app
 
     def run(self) -> None:
-        """Serve until `leave` is called or a signal comes, which is raised again at the end."""
+        """Serve until `leave` is called or a signal comes, which is raised again at the end.
+
+        Raises ChatError where there is no engine, or none for these options.
+        """
         self._server.run(sockets=[self._listener])
+        if self._waiting is not None and self._waiting.failure is not None:
+            raise self._waiting.failure
 
     def leave(self) -> None:
         self._server.should_exit = True

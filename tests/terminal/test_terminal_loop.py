@@ -18,8 +18,8 @@ from chatapp.engines import ENGINES, ModelOptions
 from chatapp.engines.scripted import Script
 from chatapp.errors import GenerationError, LoadError
 from chatapp.events import Progress, ReasoningDelta
+from chatapp.loading import Loading
 from chatapp.terminal.app import converse, obey
-from chatapp.terminal.loading import Loading
 from chatapp.terminal.prompt import build_prompt
 from chatapp.terminal.signals import interrupts_set
 from chatapp.texts import Sentence

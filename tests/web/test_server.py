@@ -139,6 +139,31 @@ def test_the_address_answers_once_it_is_printed_and_leaving_is_prompt(how: int) 
             pass  # the port is free again
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_while_a_model_loads_the_page_answers_and_leaving_is_prompt(
+    how: int, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a hub that never answers
+        hub = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore"}
+        flags = ("-c", "hf:some/tiny", "--server-port", str(free_port()))
+        with start(*flags, **environment) as program:
+            try:
+                assert program.stdout
+                url = address(program.stdout.readline())
+                with httpx.Client(base_url=url, trust_env=False) as client:
+                    shown = client.get("/loading").json()
+                    assert shown == {"ready": False, "line": "downloading"}
+                    assert "<p id" in client.get("/").text
+                begin = time.monotonic()
+                program.send_signal(how)
+                output, errors = program.communicate(timeout=SOON)
+            finally:
+                program.kill()
+        assert time.monotonic() - begin < 2
+        assert (program.returncode, output, errors) == (130, "", "")
+
+
 def test_gradios_variables_do_not_overrule_the_flags() -> None:
     port = free_port()
     environment = {
@@ -226,7 +251,7 @@ def test_on_another_interface_a_password_is_made_and_asked_for_everywhere(
 
 def _routes(running: Site) -> list[str]:
     """All paths that Gradio answers, its included routers' too."""
-    return list(running._server.config.loaded_app._app.routes[-1].app.openapi()["paths"])
+    return list(running._server.config.loaded_app._app._app.routes[-1].app.openapi()["paths"])
 
 
 def test_what_no_page_asks_for_is_closed() -> None:

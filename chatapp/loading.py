@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 
-from chatapp.engines import Engine, ModelOptions, open_engine
+from chatapp.engines import Engine, ModelOptions, OnProgress, open_engine
 from chatapp.errors import ChatError, LoadError
 from chatapp.events import Progress
 
@@ -22,29 +22,35 @@ GLANCE = 0.1
 class Loading:
     """An engine on its way; it begins at once."""
 
-    def __init__(self, options: ModelOptions) -> None:
-        self._engine: Future[Engine] = Future()
-        self._progress: Progress | None = None
-        threading.Thread(target=self._load, args=[options], name="loading", daemon=True).start()
+    def __init__(
+        self, options: ModelOptions, on_progress: OnProgress = lambda progress: None
+    ) -> None:
+        self.engine: Future[Engine] = Future()
+        """The engine, or the ChatError that there is in its place."""
+        self.progress: Progress | None = None
+        threading.Thread(
+            target=self._load, args=[options, on_progress], name="loading", daemon=True
+        ).start()
 
     def wait(self, show: Callable[[Progress | None], None]) -> Engine:
         """The engine; until it is there its progress is shown, then None. Raises LoadError."""
-        while not self._engine.done():
-            show(self._progress)
+        while not self.engine.done():
+            show(self.progress)
             with suppress(NotYet):
-                self._engine.exception(timeout=GLANCE)
+                self.engine.exception(timeout=GLANCE)
         show(None)
-        return self._engine.result()
+        return self.engine.result()
 
-    def _load(self, options: ModelOptions) -> None:
+    def _load(self, options: ModelOptions, on_progress: OnProgress) -> None:
         def note(progress: Progress) -> None:
-            self._progress = progress
+            self.progress = progress
+            on_progress(progress)
 
         try:
-            self._engine.set_result(open_engine(options, note))
+            self.engine.set_result(open_engine(options, note))
         except ChatError as error:
-            self._engine.set_exception(error)
+            self.engine.set_exception(error)
         except BaseException as error:  # a boundary: who waits must hear of it
             logger.debug("loading failed", exc_info=True)
             cause = f"{type(error).__name__}: {error}"
-            self._engine.set_exception(LoadError("terminal-not-loaded", cause=cause))
+            self.engine.set_exception(LoadError("terminal-not-loaded", cause=cause))
