@@ -115,3 +115,29 @@ def test_code_in_a_model_folder_is_not_run(broken: Path, tmp_path: Path) -> None
     with pytest.raises(LoadError):
         load(broken)
     assert not canary.exists()
+
+
+def test_a_model_with_code_of_its_own_is_refused_with_the_flag_that_runs_it(broken: Path) -> None:
+    config = json.loads((broken / "config.json").read_text())
+    config |= {
+        "model_type": "of_its_own",
+        "auto_map": {
+            "AutoConfig": "own.OwnConfig",
+            "AutoModelForCausalLM": "own.OwnModel",
+        },
+    }
+    (broken / "config.json").write_text(json.dumps(config))
+    (broken / "own.py").write_text("raise SystemExit('it was run')")
+    with pytest.raises(LoadError, match="use --trust-remote-code if you trust its makers"):
+        load(broken)
+
+
+def test_pickled_weights_are_loaded_where_that_is_allowed(broken: Path) -> None:
+    (broken / "model.safetensors").rename(broken / "kept")
+    from safetensors.torch import load_file
+
+    torch.save(load_file(broken / "kept"), broken / "pytorch_model.bin")
+    with pytest.raises(LoadError, match="use --allow-pickle if you trust its makers"):
+        load(broken)
+    allowed = hub.Source(allow_pickle=True)
+    open_engine(ModelOptions(str(broken), cpu_only=True, source=allowed)).close()
