@@ -75,7 +75,9 @@ class GenerationSettings(BaseModel):
         2048, ge=1, le=1_000_000, description="The longest answer, in tokens"
     )
     stop: tuple[str, ...] = Field(
-        (), max_length=16, description='Texts that end the answer: stop=END or stop=["a", "b"]'
+        (),
+        max_length=16,
+        description='Texts that end the answer: END, or a list such as ["a", "b"]',
     )
     seed: int = Field(
         1234, ge=0, le=MAX_SEED, description="The chat's base seed; each answer's derives from it"

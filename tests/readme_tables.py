@@ -38,7 +38,7 @@ def commands() -> str:
 def settings() -> str:
     """Every setting; its flag has the same name with dashes."""
     return _table(
-        ("Setting", "What it does", "Takes", "Where the model says nothing"),
+        ("Setting", "What it does", "Takes", "Neutral value"),
         (
             (
                 f"`{name}`",

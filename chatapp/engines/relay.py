@@ -10,7 +10,14 @@ from typing import TypeAlias
 
 from chatapp.engines.line import HEARTBEAT
 from chatapp.errors import ChatError, GenerationError
-from chatapp.events import Event, EventStream, Finished, Progress
+from chatapp.events import (
+    Event,
+    EventStream,
+    Finished,
+    Progress,
+    ReasoningDelta,
+    TextDelta,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +43,8 @@ def read(relay: Relay) -> EventStream:
             raise item
         if isinstance(item, Progress):
             progress = item
+        elif isinstance(item, TextDelta | ReasoningDelta):
+            progress = Progress("writing")
         yield item
         if isinstance(item, Finished):
             return

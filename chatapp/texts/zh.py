@@ -81,7 +81,7 @@ SENTENCES = {
     "或用 -c 指定本地副本的路径。",
     "demo-missing": "演示模型尚未安装。请运行：{command} ，或用 -c 指定模型。",
     "package-missing": "引擎 {engine} 需要软件包 {package}。请运行：{command}",
-    "model-broken": "{name} 加载失败：{cause}。请检查 {path} 中的文件，或重新下载。",
+    "model-broken": "{name} 加载失败：{cause}。请检查 {path}，或重新下载。",
     "tokenizer-missing": "{path} 中没有分词器：请把模型的分词器文件"
     "（tokenizer.json、tokenizer_config.json）复制到那里。",
     "model-too-large": "内存不足以加载 {name}。请选用更小的模型，或它的 .gguf 文件。",

@@ -200,6 +200,7 @@ class Session:
                     case TextDelta() | ReasoningDelta():
                         due = due or not spoken
                         spoken = True
+                        self.progress = Progress("writing")
                 if due:
                     yield None
                     shown_at = time.monotonic()
