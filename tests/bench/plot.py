@@ -48,6 +48,7 @@ def _lines(panel: Axes, measure: dict[str, Any]) -> None:
         at = _of(points, "at")
         panel.plot(at, _of(points, "median"), "o-", ms=4, color=colour, label=name)
         panel.fill_between(at, _of(points, "min"), _of(points, "max"), color=colour, alpha=0.15)
+    panel.set_xticks(at)
     panel.set_xlabel(measure["axis"])
     panel.set_ylabel(measure["unit"])
     panel.set_ylim(bottom=0)
