@@ -87,7 +87,7 @@ def _requirements(found: Rounds, chats: Sequence[int], has_serve: bool) -> list[
     if has_serve:
         required.append(
             Requirement(
-                f"speed of {many} chats at once, of `transformers serve`'s with continuous batching",
+                f"speed of {many} chats at once, of `transformers serve`'s with batching",
                 ratios(together, found.values(SERVE_BATCHED, many)),
                 0.95,
                 at_least=True,
