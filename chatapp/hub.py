@@ -13,7 +13,7 @@ from pathlib import Path
 from chatapp.errors import LoadError
 from chatapp.events import Progress
 from chatapp.hub_clients import HUBS, Hub, Meter, has_no_room
-from chatapp.hub_files import gguf_models, is_complete, needed
+from chatapp.hub_files import CONFIGS, gguf_models, is_complete, needed
 from chatapp.texts import Sentence
 
 DEMO = "demo"
@@ -117,7 +117,7 @@ def _demo_model() -> ModelFiles:
 
 
 def _folder(path: Path) -> ModelFiles:
-    if (path / "config.json").is_file():
+    if any((path / config).is_file() for config in CONFIGS):
         return ModelFiles(path, path.resolve().name)
     models = gguf_models(file.name for file in path.glob("*") if file.is_file())
     if len(models) == 1:

@@ -14,6 +14,8 @@ USUAL_QUANTIZATION = "Q4_K_M"
 PART = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$)", re.IGNORECASE)
 SMALL_KINDS = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 PICKLED_KINDS = (".bin", ".pt", ".pth")
+CONFIGS = ("config.json", "adapter_config.json")
+"""What stands beside the weights of a model, or of an adapter."""
 NOT_ANSWERING = ("mmproj", "imatrix")
 """GGUF files that accompany a model and are none."""
 
@@ -98,7 +100,7 @@ def is_complete(folder: Path, files: Sequence[str]) -> bool:
     parts = [found for file in files if (found := PART.search(file))]
     if files[0].lower().endswith(".gguf"):
         return not parts or len(parts) == int(parts[0][2])
-    if not (folder / "config.json").is_file():
+    if not any((folder / config).is_file() for config in CONFIGS):
         return False
     return all(
         (folder / part).is_file()

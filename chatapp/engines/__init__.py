@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, cast
 
 from chatapp import hub
-from chatapp.engines.adapters import find_adapter
+from chatapp.engines.adapters import find_adapter, is_adapter
 from chatapp.engines.fit import Fit
 from chatapp.errors import LoadError
 from chatapp.events import EventStream, Progress
@@ -126,7 +126,7 @@ def weigh(options: ModelOptions, on_progress: OnProgress = lambda progress: None
     if options.engine == "scripted":
         raise LoadError("fit-no-weights", engine=options.engine)
     options = _with_base(options, on_progress)
-    files = hub.find(options.checkpoint_path, on_progress)
+    files = hub.find(options.checkpoint_path, on_progress, options.source)
     name = choose_engine(files) if options.engine == "auto" else options.engine
     _refuse_others(options, name)
     module = cast("_EngineModule", importlib.import_module(ENGINES[name]))
@@ -151,9 +151,14 @@ def open_engine(options: ModelOptions, on_progress: OnProgress = lambda progress
 
 def _with_base(options: ModelOptions, on_progress: OnProgress) -> ModelOptions:
     """With an adapter's folder for its name, and its base model where no other is asked for."""
+    name = options.checkpoint_path
+    if options.adapter is None and name is not None and is_adapter(name):
+        options = replace(options, adapter=name, checkpoint_path=None)
     if options.adapter is None:
         return options
-    adapter = find_adapter(options.adapter, lambda name: hub.find(name, on_progress).path)
+    adapter = find_adapter(
+        options.adapter, lambda name: hub.find(name, on_progress, options.source).path
+    )
     if options.checkpoint_path is None and adapter.base is None:
         raise LoadError("adapter-no-base", adapter=adapter.name)
     base = options.checkpoint_path or adapter.base

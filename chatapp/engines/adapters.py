@@ -24,6 +24,14 @@ class Adapter:
     """The model it changes, by path or hub's name, as its config says."""
 
 
+def is_adapter(name: str) -> bool:
+    """Whether this is the folder of an adapter, and of no whole model."""
+    path = os.path.expanduser(name)
+    return os.path.isfile(os.path.join(path, CONFIG)) and not os.path.isfile(
+        os.path.join(path, "config.json")
+    )
+
+
 def find_adapter(name: str, download: Callable[[str], Path] = Path) -> Adapter:
     """The adapter in a folder, or of that name on a hub. Raises LoadError where it is none."""
     path = Path(os.path.expanduser(name))

@@ -22,7 +22,7 @@ def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> T
     check_fits(files, options)
     loaded = load_model(files, options, on_progress)
     if options.draft_model is not None:
-        draft = hub.find(options.draft_model, on_progress)
+        draft = hub.find(options.draft_model, on_progress, options.source)
         loaded = with_draft(loaded, options, draft, on_progress)
     return TransformersEngine(
         loaded,

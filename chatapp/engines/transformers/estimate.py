@@ -62,8 +62,11 @@ def estimate(files: ModelFiles, options: ModelOptions) -> Fit:
     with explained(files):
         if files.is_gguf:
             return _of_gguf(files, options, placement)
-        config = AutoConfig.from_pretrained(files.path, local_files_only=True)
-        count = count_parameters(config)
+        trust = options.source.trust_remote_code
+        config = AutoConfig.from_pretrained(
+            files.path, local_files_only=True, trust_remote_code=trust
+        )
+        count = count_parameters(config, trust)
         kv = kv_bytes(config.get_text_config(), placement.dtype)
         method = method_of(config)
     if method is None:
@@ -81,10 +84,10 @@ def check_fits(files: ModelFiles, options: ModelOptions) -> None:
         estimate(files, options).check()
 
 
-def count_parameters(config: PreTrainedConfig) -> Count:
+def count_parameters(config: PreTrainedConfig, trust: bool = False) -> Count:
     """The parameters of a model of this config, built on torch's `meta` device: shapes alone."""
     with torch.device("meta"):
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
     model.tie_weights()
     kept = set(get_keys_to_not_convert(model))
     packed = [

@@ -83,6 +83,11 @@ def test_the_adapter_is_merged_and_its_base_found_in_its_config(base: Path, adap
         assert say(engine) != say(plain)
 
 
+def test_an_adapter_named_with_c_is_known_for_what_it_is(base: Path, adapter: Path) -> None:
+    with closing(open_tiny(adapter, None)) as engine:
+        assert engine.model == f"{base.name} + {adapter.name}"
+
+
 @pytest.mark.parametrize("quantize", ["8bit", "4bit"])
 def test_beside_packed_weights_it_stays_apart(base: Path, adapter: Path, quantize: str) -> None:
     with closing(open_tiny(base, adapter, quantize=quantize)) as engine:
