@@ -85,6 +85,8 @@ SENTENCES = {
     "guess. Leave the flag out.",
     "draft-other-tokens": "The draft model {name} has other tokens than the model: "
     "choose one of the same family.",
+    "architecture-unknown": "{name} is of an architecture that the installed transformers does not "
+    "know. Update it with: python -m pip install -U transformers",
     "fit-fits": "It fits: {free} are free.",
     "fit-flags": "It fits with {flags}.",
     "fit-nothing": "Choose a smaller model, or a .gguf file of it.",

@@ -107,6 +107,8 @@ SENTENCES = {
     "flags-apart": "{one} 与 {other} 不能同时使用：请去掉其中之一。",
     "guessing-stateful": "{name} 无法使用 {flag}：猜错之后它的状态无法退回。请去掉该选项。",
     "draft-other-tokens": "草稿模型 {name} 的词元与模型不同：请选用同一系列的模型。",
+    "architecture-unknown": "已安装的 transformers 不认识 {name} 的架构。"
+    "请更新：python -m pip install -U transformers",
     "fit-fits": "放得下：空闲 {free}。",
     "fit-flags": "加上 {flags} 就放得下。",
     "fit-nothing": "请选用更小的模型，或它的 .gguf 文件。",

@@ -54,6 +54,8 @@ def explained(files: ModelFiles) -> Iterator[None]:
         if "trust_remote_code=True" in str(error):
             raise LoadError("model-needs-code", name=files.name) from error
         cause = first_line(error)
+        if "does not recognize this architecture" in cause:
+            raise LoadError("architecture-unknown", name=files.name) from error
         raise LoadError("model-broken", name=files.name, cause=cause, path=files.path) from error
 
 

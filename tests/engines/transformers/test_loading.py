@@ -106,6 +106,12 @@ def test_a_bad_config_is_a_sentence(broken: Path, config: str) -> None:
         load(broken)
 
 
+def test_an_architecture_from_the_future_is_a_sentence(broken: Path) -> None:
+    (broken / "config.json").write_text('{"model_type": "never-heard-of"}', encoding="utf-8")
+    with pytest.raises(LoadError, match=r"broken is of an architecture .* install -U transformers"):
+        load(broken)
+
+
 def test_code_in_a_model_folder_is_not_run(broken: Path, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     (broken / "evil.py").write_text(f"open({str(canary)!r}, 'w')", encoding="utf-8")
