@@ -75,7 +75,10 @@ def test_the_estimate_is_what_a_tiny_model_takes(family: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize(("dtype", "quantize"), FORMATS[1:])
 def test_the_estimate_is_what_the_demo_model_takes(dtype: str, quantize: str) -> None:
-    compare(ModelOptions(hub.DEMO, "transformers", dtype=dtype, quantize=quantize, cpu_only=True))
+    options = ModelOptions(
+        hub.DEMO, engine="transformers", dtype=dtype, quantize=quantize, cpu_only=True
+    )
+    compare(options)
 
 
 def test_a_checkpoint_that_is_quantised_takes_what_its_files_hold(tmp_path: Path) -> None:
