@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 from chatapp.dry_run import dry_run
@@ -16,4 +17,5 @@ def main(arguments: Sequence[str]) -> int:
     # Gradio takes seconds to import, and `--help` must not wait for it.
     from chatapp.web.server import serve
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return serve(options)

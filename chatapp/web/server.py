@@ -140,6 +140,9 @@ class Site:
 
     def _mount(self, engine: Engine) -> ASGIApp:
         app, self._end_answers = _mounted(engine, self._options)
+        _erase_progress()
+        for notice in engine.notices:
+            _tell(sys.stdout, self._texts(notice))
         return app
 
     def run(self) -> None:
@@ -287,7 +290,14 @@ def _progress_line(texts: Texts) -> Callable[[Progress], None]:
     return show if sys.stderr.isatty() else lambda progress: None
 
 
+def _erase_progress() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
 def _tell(stream: TextIO, text: str) -> None:
+    _erase_progress()
     print(text, file=stream, flush=True)
 
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 from transformers import (
+    DynamicCache,
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
     PreTrainedModel,
 )
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from chatapp.engines.transformers.faster import PLAIN, Way
 from chatapp.engines.transformers.prefix_cache import CachedPrefix, PrefixCache
@@ -24,8 +26,8 @@ from chatapp.events import Finished, Progress, Reason
 from chatapp.settings import SAMPLING as WARPERS
 from chatapp.settings import GenerationSettings, limits
 
-PROMPT_CHUNK = 256
-"""Prompt tokens read at a time: Stop and the progress wait for one such chunk."""
+PROMPT_CHUNK = 512
+"""Prompt tokens read at a time, and told; Stop waits for one layer only."""
 
 SAMPLING: tuple[str, ...] = (
     "temperature",
@@ -54,6 +56,13 @@ class Generator:
         self.keeps_prefixes = "past_key_values" in signature(model.forward).parameters
         self.keeps_prefixes = self.keeps_prefixes and way.keeps_prefixes(model.config)
         self._prefixes = PrefixCache(prefix_budget, model.config)
+        # What a layer of recurrent states has read cannot be taken back: there Stop waits.
+        can_break_off = self.keeps_prefixes and DynamicCache(config=model.config).is_croppable
+        self._layers = [
+            module
+            for module in model.modules()
+            if can_break_off and isinstance(module, GradientCheckpointingLayer)
+        ]
         self.defaults = _defaults(model.generation_config)
 
     def generate(
@@ -73,7 +82,7 @@ class Generator:
             torch.cuda.empty_cache()
             streamer.next_tokens_are_prompt = True
             return self.generate(prompt, settings, streamer)
-        if prefix is not None:
+        if prefix is not None and prefix.even_out():
             if self._way.guesses:  # some of it is guesses, up to the last token's place
                 prefix.forget_after(len(prompt) + len(streamer.answer) - 1)
             prefix.grown(prompt, streamer.answer, PROMPT_CHUNK)
@@ -167,22 +176,31 @@ class Generator:
 
     @contextmanager
     def _watched(self, streamer: EventStreamer, prompt: list[int], done: int) -> Iterator[None]:
-        """Between the chunks of a prompt: report progress, and stop when cancelled."""
+        """While a prompt is read: report progress for each chunk, look at each layer for Stop."""
+
+        def before_layer(*_: object) -> None:
+            if streamer.is_cancelled():
+                raise Cancelled
 
         def before_forward(module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             nonlocal done
             if streamer.is_cancelled():
                 raise Cancelled
-            if not streamer.answer:
-                streamer.text_queue.put(Progress("reading", done, len(prompt)))
-                ids = kwargs.get("input_ids")
-                done += ids.shape[-1] if ids is not None else 0
+            if streamer.answer:
+                reading.close()
+                return
+            streamer.text_queue.put(Progress("reading", done, len(prompt)))
+            ids = kwargs.get("input_ids")
+            done += ids.shape[-1] if ids is not None else 0
 
-        hook = self._model.register_forward_pre_hook(before_forward, with_kwargs=True)
-        try:
-            yield
-        finally:
-            hook.remove()
+        with ExitStack() as reading:
+            for layer in self._layers:
+                reading.callback(layer.register_forward_pre_hook(before_layer).remove)
+            hook = self._model.register_forward_pre_hook(before_forward, with_kwargs=True)
+            try:
+                yield
+            finally:
+                hook.remove()
 
 
 class FirstLogitsCheck(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped here

@@ -45,6 +45,21 @@ class CachedPrefix:
         ]
         self.ids = [*prompt, *answer][:held]
 
+    def even_out(self) -> bool:
+        """Take back what only some layers have read of a chunk that was broken off.
+
+        False where that cannot be: this is no prefix of anything then.
+        """
+        lengths = [layer.get_seq_length() for layer in self.cache.layers if layer.is_croppable]
+        if len(set(lengths)) <= 1:
+            return True
+        if not self._can_crop():
+            return False
+        for layer, length in zip(self.cache.layers, lengths, strict=True):
+            if length > min(lengths):
+                layer.crop(min(lengths) - length)
+        return True
+
     def forget_after(self, length: int) -> None:
         """Take guesses back that generate() had no time to take back itself."""
         surplus = self.cache.get_seq_length() - length

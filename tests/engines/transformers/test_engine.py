@@ -104,6 +104,35 @@ def test_cancelling_while_a_long_prompt_is_read_ends_it_within_a_chunk(
     assert last < events[-1].usage.prompt_tokens
 
 
+def test_stop_while_a_prompt_is_read_waits_for_a_layer_and_not_for_the_chunk(
+    qwen: TransformersEngine,
+) -> None:
+    cancel = threading.Event()
+    layers = qwen._model.get_decoder().layers
+    reached: list[int] = []
+    hooks = [
+        layer.register_forward_hook(lambda *_, index=index: (reached.append(index), cancel.set()))
+        for index, layer in enumerate(layers)
+    ]
+    question = [Message("user", "The quick brown fox jumps over the lazy dog. " * 5)]
+    settings = qwen.defaults.changed({"temperature": 0, "max_new_tokens": 8})
+    try:
+        *_, stopped = qwen.stream(question, settings, cancel)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert isinstance(stopped, Finished)
+    assert (stopped.reason, reached) == ("stopped", [0])
+
+    def answer() -> str:
+        events = qwen.stream(question, settings, threading.Event())
+        return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+    after_the_stop = answer()
+    qwen._generator._prefixes.clear()
+    assert after_the_stop == answer(), "no half-read layer is reused"
+
+
 ERRORS = [
     ValueError("bad value"),
     RuntimeError("CUDA error: device-side assert triggered"),
@@ -158,19 +187,28 @@ def cancel_at_random(engine: TransformersEngine, times: int) -> None:
         for event in engine.stream(messages, settings, threading.Event())
         if isinstance(event, TextDelta)
     )
-    for _ in range(times):
-        cancel = threading.Event()
-        timer = threading.Timer(whim.random() * 0.03, cancel.set)
-        timer.start()
-        said, after = "", 0
-        for event in engine.stream(messages, settings, cancel):
-            if isinstance(event, TextDelta):
-                after += cancel.is_set()
-                said += event.text
-        timer.join()
-        assert isinstance(event, Finished)
-        assert whole.startswith(said), "what it says is what it says uncancelled"
-        assert after <= 2, "a token may be under way, and one in the reader's hands"
+    cancel = threading.Event()
+    late = 0
+
+    def count_late(*_: object) -> None:
+        nonlocal late
+        late += cancel.is_set()
+
+    hook = engine._model.register_forward_hook(count_late)
+    try:
+        for _ in range(times):
+            cancel, late = threading.Event(), 0
+            timer = threading.Timer(whim.random() * 0.03, cancel.set)
+            timer.start()
+            said = ""
+            for event in engine.stream(messages, settings, cancel):
+                said += event.text if isinstance(event, TextDelta) else ""
+            timer.join()
+            assert isinstance(event, Finished)
+            assert whole.startswith(said), "what it says is what it says uncancelled"
+            assert late <= 1, "at most the token under way is finished"
+    finally:
+        hook.remove()
     assert threading.active_count() <= threads + 1
 
 
