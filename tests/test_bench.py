@@ -18,8 +18,13 @@ IN_PROCESS = ["decode", "turns", "history", "document", "crowd", "stop", "load"]
 
 
 def test_a_quick_run_of_a_tiny_model(
-    tiny_model: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_model: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # So that a prompt as short as a tiny model's is still read in several chunks.
+    monkeypatch.setattr("chatapp.engines.transformers.generation.PROMPT_CHUNK", 64)
     model = ["-c", str(tiny_model("qwen2")), "--dtype", "float32"]
     assert (
         main(

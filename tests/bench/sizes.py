@@ -11,12 +11,12 @@ class Sizes:
 
     rounds: int = 5
     """Of decode speed and of stops."""
-    long_rounds: int = 3
+    long_rounds: int = 2
     """Of what takes longer: conversations, crowds, starts."""
     decode: int = 128
     history: int = 4000
     turns: int = 20
-    turn_answer: int = 96
+    turn_answer: int = 64
     document: int = 3000
     document_turns: int = 10
     document_answer: int = 32
