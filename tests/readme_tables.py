@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from chatapp.options import build_parser
+from chatapp.flags import build_parser
 from chatapp.settings import SETTING_NAMES, GenerationSettings, expected
 from chatapp.terminal.commands import COMMANDS
 from chatapp.texts import Texts

@@ -42,7 +42,7 @@ STOREYS = (
     ("chatapp.hub", "chatapp.hub_clients", "chatapp.hub_files"),
     ("chatapp.engines",),
     ("chatapp.chat", "chatapp.store", "chatapp.loading"),
-    ("chatapp.options", "chatapp.stats", "chatapp.dry_run"),
+    ("chatapp.flags", "chatapp.options", "chatapp.stats", "chatapp.dry_run"),
     ("chatapp.terminal", "chatapp.web"),
     ("chatapp.__main__",),
 )

@@ -11,14 +11,8 @@ from typing import get_args
 
 import pytest
 
-from chatapp.options import (
-    DEFAULT_PORT,
-    EXAMPLES,
-    Face,
-    Options,
-    build_parser,
-    parse,
-)
+from chatapp.flags import DEFAULT_PORT, EXAMPLES, Face, build_parser
+from chatapp.options import Options, parse
 from chatapp.settings import SETTING_NAMES
 from chatapp.texts import Texts
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.options import build_parser
+from chatapp.flags import build_parser
 from chatapp.texts import Texts
 from tests.readme_tables import README, TABLES, between_marks, marked
 

@@ -10,7 +10,7 @@ import pytest
 
 from chatapp import errors
 from chatapp.events import Stage
-from chatapp.options import build_parser
+from chatapp.flags import build_parser
 from chatapp.settings import SETTING_NAMES
 from chatapp.terminal.commands import COMMANDS
 from chatapp.texts import (

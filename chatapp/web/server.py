@@ -22,8 +22,9 @@ from starlette.types import ASGIApp
 from chatapp.engines import Engine
 from chatapp.errors import ChatError, LaunchError
 from chatapp.events import Progress
+from chatapp.flags import DEFAULT_PORT
 from chatapp.loading import Loading
-from chatapp.options import DEFAULT_PORT, Options
+from chatapp.options import Options
 from chatapp.stats import progress_line
 from chatapp.texts import Texts
 from chatapp.web.assets import asset, read_asset

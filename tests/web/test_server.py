@@ -20,7 +20,8 @@ import pytest
 
 from chatapp.engines.scripted import ScriptedEngine
 from chatapp.errors import LaunchError
-from chatapp.options import DEFAULT_PORT, parse
+from chatapp.flags import DEFAULT_PORT
+from chatapp.options import parse
 from chatapp.texts import Texts
 from chatapp.web import server
 from chatapp.web.server import Site, listen
