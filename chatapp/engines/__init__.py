@@ -51,7 +51,7 @@ class ModelOptions:
     gpu_memory: int | None = _only("transformers", None)
     """Bytes that the weights may take of each card; what is more stays in main memory."""
     cpu_only: bool = False
-    dtype: str = "auto"
+    dtype: str = _only("transformers", "auto", "why-quantized")
     quantize: str = _only("transformers", "none", "why-quantized")
     """none, 8bit or 4bit: what bitsandbytes makes of the weights while they are loaded."""
     kv_cache: str = _only("transformers", "auto")
@@ -65,7 +65,7 @@ class ModelOptions:
     """A LoRA adapter's folder or hub's name."""
     attn: str = _only("transformers", "auto")
     """Which implementation of attention, by transformers' names."""
-    prefix_cache: int | None = None
+    prefix_cache: int | None = _only("transformers", None)
     """Bytes for the prefix cache of the transformers engine; None: a share of what is free."""
     concurrency: int | None = None
     """How many conversations are answered at the same time; None: what suits the engine."""
