@@ -1,13 +1,16 @@
 """Message and Conversation: plain values; they know no engine, no widget, no database.
 
 A conversation is a tree. Each message holds the replies that were ever given to it, and the one
-the conversation goes on with: answering again, or asking something else after an undo, adds a
-branch and loses none. Views show `path`; engines are sent a part of it.
+the conversation goes on with: answering again, editing, or asking something else after an undo
+adds a branch and loses none. Views show `path`; engines are sent a part of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Literal
 
@@ -15,6 +18,14 @@ from chatapp.events import Finished
 from chatapp.settings import GenerationSettings
 
 Role = Literal["system", "user", "assistant"]
+
+NAME_LENGTH = 60
+"""Characters of a question that name its conversation."""
+
+
+def new_id() -> str:
+    """A name that no other conversation or message has, on any machine."""
+    return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,14 @@ class AnswerRecord:
     finished: Finished | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person thinks of an answer."""
+
+    good: bool
+    why: str = ""
+
+
 @dataclass(slots=True, eq=False)
 class Message:
     """One message, and the replies to it. `content` is the text itself, never formatted."""
@@ -35,15 +54,30 @@ class Message:
     content: str = ""
     reasoning: str = ""
     record: AnswerRecord | None = None
-    replies: list[Message] = field(default_factory=list)
+    """Of an answer that a model gave; None where a person wrote it."""
+    feedback: Feedback | None = None
+    summary: str = ""
+    """What stands in prompts for everything that came before this question."""
+    writing: bool = False
+    """Whether a model is at work on it now, here or in another process."""
+    id: str = field(default_factory=new_id)
+    created: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+    parent: Message | None = field(default=None, repr=False)
+    replies: list[Message] = field(default_factory=list, repr=False)
     chosen: int | None = None
     """Which of `replies` the conversation goes on with; None: it ends here."""
 
     def reply(self, message: Message) -> Message:
         """Add a reply and go on with it."""
-        self.replies.append(message)
+        self.add(message)
         self.chosen = len(self.replies) - 1
         return message
+
+    def add(self, message: Message) -> None:
+        """Add a reply; what the conversation goes on with stays."""
+        message.parent = self
+        self.replies.append(message)
 
     def withdraw(self, reply: Message, earlier: Message | None) -> None:
         """Take a reply out again; where it was the chosen one, `earlier` is, if it is still there.
@@ -60,15 +94,59 @@ class Message:
         return None if self.chosen is None else self.replies[self.chosen]
 
     @property
+    def versions(self) -> list[Message]:
+        """What stands or stood in this message's place, itself included, in order of writing."""
+        return [self] if self.parent is None else self.parent.replies
+
+    @property
     def said_something(self) -> bool:
         return bool(self.content or self.reasoning)
+
+    @property
+    def finished(self) -> Finished | None:
+        """The end of an answer that a model brought to one."""
+        return None if self.record is None else self.record.finished
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it is an answer that a failure or a crash broke off."""
+        return self.record is not None and self.record.finished is None and not self.writing
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is an answer that ended before a model meant it to, or a person's."""
+        if self.role != "assistant" or self.writing or not self.said_something:
+            return False
+        return self.finished is None or self.finished.reason != "stop"
+
+    def tree(self) -> Iterator[Message]:
+        """This message and all below it, each after the one it replies to."""
+        waiting = [self]
+        while waiting:
+            message = waiting.pop()
+            yield message
+            waiting += reversed(message.replies)
 
 
 class Conversation:
     """A system prompt, and the messages that follow it."""
 
-    def __init__(self, system: str = "") -> None:
-        self.root = Message("system", system)
+    def __init__(self, system: str = "", *, root: Message | None = None) -> None:
+        self.id = new_id()
+        self.title = ""
+        """What a person named it; "" where nobody did."""
+        self.root = root or Message("system", system)
+
+    @property
+    def created(self) -> float:
+        return self.root.created
+
+    @property
+    def name(self) -> str:
+        """Its title, or the first line of the first question, cut at a word; "" without one."""
+        return self.title or next(
+            (cut_at_word(said.content) for said in self.path if said.content.strip()), ""
+        )
 
     @property
     def system(self) -> str:
@@ -103,38 +181,104 @@ class Conversation:
         """How many questions the path holds."""
         return sum(message.role == "user" for message in self.path)
 
+    def find(self, id: str) -> Message | None:
+        """The message of that name, on the path or off it."""
+        return next((message for message in self.root.tree() if message.id == id), None)
+
     def ask(self, text: str) -> Message:
         """Add a question."""
         last = self.path[-1] if self.path else self.root
         return last.reply(Message("user", text))
 
-    def undo(self) -> Message | None:
-        """Take back the last question and its answer; returns the question, None if there is none.
+    def undo(self, count: int = 1) -> Message | None:
+        """Take back the last questions and their answers.
 
-        Both stay in the tree, off the path.
+        Returns the earliest of the questions taken back, None if there is none. All stay in the
+        tree, off the path.
         """
-        parent, last = self.root, self.question
-        for message in self.path:
-            if message is last:
-                parent.chosen = None
-            parent = message
-        return last
+        asked = [message for message in self.path if message.role == "user"][-count:]
+        if not asked or asked[0].parent is None:
+            return None
+        asked[0].parent.chosen = None
+        return asked[0]
 
     def clear(self) -> None:
         """Begin again under the same system prompt; what was said stays in the tree."""
         self.root.chosen = None
 
-    def prompt(self) -> list[Message]:
+    def choose(self, message: Message) -> None:
+        """Let the path go through a message of the tree; below it the path is as it last was."""
+        while message.parent is not None:
+            message.parent.chosen = message.parent.replies.index(message)
+            message = message.parent
+
+    def edit(self, message: Message, text: str) -> Message:
+        """Put another version beside a message and go on with it; nothing follows it yet.
+
+        An edited answer is a person's: it has no record.
+        """
+        if message.parent is None:
+            raise ValueError("the system prompt has no versions")
+        self.choose(message)
+        return message.parent.reply(Message(message.role, text, summary=message.summary))
+
+    def fork(self, last: Message | None = None) -> Conversation:
+        """A conversation of its own that begins as a copy of the path, up to `last`."""
+        copy = Conversation(self.system)
+        end = copy.root
+        for message in self.path:
+            end = end.reply(
+                replace(
+                    message,
+                    writing=False,
+                    id=new_id(),
+                    created=time.time(),
+                    parent=None,
+                    replies=[],
+                    chosen=None,
+                )
+            )
+            if message is last:
+                break
+        return copy
+
+    def prompt(
+        self, following: Message | None = None, *, until: Message | None = None
+    ) -> list[Message]:
         """What to send to a model for the last question: it, and the answered turns before it.
 
-        A question that never got an answer is not sent again: it may be what the model failed at.
+        With `following`, for that question instead, asked after all there is, or after all that
+        came before `until`. A question that never got an answer is not sent again: it may be what
+        the model failed at. What was summed up is not sent either; its summary goes with the
+        system prompt.
         """
         path = self.path
-        if path and path[-1].role == "assistant":
+        if until is not None:
+            path = path[: path.index(until)]
+        if following is not None:
+            path = [*path, following]
+        elif path and path[-1].role == "assistant":
             path = path[:-1]
+        begin = max((index for index, said in enumerate(path) if said.summary), default=0)
+        summary = path[begin].summary if path else ""
+        path = path[begin:]
         sent = [
             message
-            for message, following in zip_longest(path, path[1:])
-            if message.role == "assistant" or following is None or following.role == "assistant"
+            for message, after in zip_longest(path, path[1:])
+            if message.role == "assistant" or after is None or after.role == "assistant"
         ]
-        return [self.root, *sent] if self.system else sent
+        system = [self.root] if self.system else []
+        if summary:
+            said = f"Summary of the conversation so far:\n{summary}"
+            system = [Message("system", f"{self.system}\n\n{said}" if self.system else said)]
+        return [*system, *sent]
+
+
+def cut_at_word(text: str, length: int = NAME_LENGTH) -> str:
+    """The first line of a text that says anything; what is longer is cut at a word."""
+    line = " ".join(next((line for line in text.splitlines() if line.strip()), "").split())
+    if len(line) <= length:
+        return line
+    cut = line[:length]
+    at_word = cut.rpartition(" ")[0]
+    return (at_word if len(at_word) > length // 2 else cut[:-1]).rstrip() + "…"

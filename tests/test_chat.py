@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatapp.chat import fit, initial_settings, respond
+from chatapp.chat import initial_settings, respond
+from chatapp.context import fit
 from chatapp.engines.scripted import Script, ScriptedEngine
 from chatapp.errors import ContextOverflow, GenerationError, SettingError
 from chatapp.events import (

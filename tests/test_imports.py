@@ -38,10 +38,11 @@ HOMES = {
 STOREYS = (
     ("chatapp.texts",),
     ("chatapp.errors", "chatapp.paths", "chatapp.events"),
-    ("chatapp.settings", "chatapp.messages"),
+    ("chatapp.settings", "chatapp.messages", "chatapp.records"),
     ("chatapp.hub", "chatapp.hub_clients", "chatapp.hub_files"),
     ("chatapp.engines",),
-    ("chatapp.chat", "chatapp.store", "chatapp.loading"),
+    ("chatapp.context",),
+    ("chatapp.chat", "chatapp.store", "chatapp.exchange", "chatapp.loading"),
     ("chatapp.flags", "chatapp.options", "chatapp.stats", "chatapp.dry_run"),
     ("chatapp.terminal", "chatapp.web"),
     ("chatapp.__main__",),

@@ -183,6 +183,9 @@ SENTENCES = {
     "template-failed": "The model's chat template cannot render this conversation: {cause}. "
     "Begin a new chat, or change the message.",
     "engine-closed": "The model was closed while it answered. Start the program again.",
+    "compact-nothing": "There is nothing to sum up yet: the newest turn always stays as it is.",
+    "compact-empty": "The model gave no summary, so nothing has changed: try again, or use :undo or "
+    "a new conversation to make room.",
     "turns-left-out": "The conversation no longer fits into the model's context: left out of the "
     "prompt, oldest turns: {count}. They stay in the conversation.",
     "progress-downloading": "downloading",

@@ -210,6 +210,8 @@ SENTENCES = {
     "generation-failed": "模型出错：{cause}。已生成的部分会保留；请重新提问。",
     "template-failed": "模型的对话模板无法处理这段对话：{cause}。请新建对话，或修改消息。",
     "engine-closed": "模型在回答时被关闭。请重新启动程序。",
+    "compact-nothing": "还没有可以总结的内容：最新的一轮总是保持原样。",
+    "compact-empty": "模型没有给出总结，因此什么都没有改变：请重试，或新建对话以腾出空间。",
     "turns-left-out": "对话已超出模型的上下文：最早的 {count} 轮未发送给模型，但仍保留在对话中。",
     "progress-downloading": "正在下载",
     "progress-files": "{done}/{total} 个文件",
