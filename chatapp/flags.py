@@ -52,6 +52,7 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         add_help=False,
+        exit_on_error=False,  # `options` says its mistakes in the reader's language
     )
 
     def said(name: str, english: str) -> str:

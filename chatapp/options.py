@@ -43,13 +43,13 @@ class Options:
 
 def parse(arguments: Sequence[str], face: Face) -> Options:
     """The options of one face. Leaves with a message and exit code 2 when a flag is wrong."""
-    texts = Texts(_language_asked(arguments))
+    texts = Texts(language_asked(arguments))
     parser = build_parser(face, texts)
-    found, unknown = parser.parse_known_args(arguments)
-    changes = {
-        name: getattr(found, name) for name in SETTING_NAMES if getattr(found, name) is not None
-    }
     try:
+        found, unknown = _parsed(parser, arguments)
+        changes = {
+            name: getattr(found, name) for name in SETTING_NAMES if getattr(found, name) is not None
+        }
         _check(parser, found, unknown)
         GenerationSettings().changed(changes)
     except ChatError as error:
@@ -97,7 +97,7 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
     )
 
 
-def _language_asked(arguments: Sequence[str]) -> Language:
+def language_asked(arguments: Sequence[str]) -> Language:
     """The language for the help itself, known before the flags are parsed."""
     early = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     early.add_argument("--lang", choices=LANGUAGES)
@@ -106,6 +106,23 @@ def _language_asked(arguments: Sequence[str]) -> Language:
     except argparse.ArgumentError:
         asked = None
     return asked or preferred_language()
+
+
+def _parsed(
+    parser: argparse.ArgumentParser, arguments: Sequence[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """What the flags say. Raises ChatError where argparse would speak English."""
+    try:
+        return parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        flag = str(error.argument_name)
+        action = parser._option_string_actions[flag.partition("/")[0]]
+        if action.choices is not None:
+            choices = ", ".join(map(str, action.choices))
+            raise ChatError("flag-choice", flag=flag, choices=choices) from error
+        if action.nargs == 0:
+            raise ChatError("flag-no-value", flag=flag) from error
+        raise ChatError("flag-needs-value", flag=flag, value=action.metavar) from error
 
 
 def _check(

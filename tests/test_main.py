@@ -32,8 +32,20 @@ def test_the_version_is_told() -> None:
     assert run("--version").stdout == f"chatapp {chatapp.__version__}\n"
 
 
-def test_a_word_that_is_no_face_is_one_sentence() -> None:
-    done = run("wbe")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["wbe"], "There is no command wbe; did you mean web?"),
+        (["serve"], "There is no command serve, but: chat, web"),
+        (["serve", "--lang", "zh"], "没有命令 serve，可用的有：chat, web"),
+        (["model.gguf", "--cpu-only"], "The name of a model goes after -c"),
+    ],
+)
+def test_a_word_that_is_no_face_is_one_sentence_that_names_those_there_are(
+    arguments: list[str], said: str
+) -> None:
+    done = run(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
+    assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -20,6 +20,12 @@ SENTENCES = {
     "(0 for none).",
     "flag-concurrency-shape": "--concurrency {value} does not work: it takes a number "
     "from 1 to 99.",
+    "flag-choice": "{flag} takes one of: {choices}.",
+    "flag-needs-value": "{flag} stands without its {value}: --help explains it.",
+    "flag-no-value": "{flag} takes no value: leave out what follows it.",
+    "face-unknown": "There is no command {word}, but: {known}. The name of a model goes after -c, "
+    "a prompt after -p.",
+    "face-unknown-close": "There is no command {word}; did you mean {meant}?",
     "flag-stray": "{text} stands alone: -c goes before the name of a model, -p before a prompt.",
     "flag-unknown": "There is no flag {flag}. --help shows them all.",
     "flag-unknown-close": "There is no flag {flag}; did you mean {meant}?",

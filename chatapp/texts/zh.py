@@ -16,6 +16,12 @@ SENTENCES = {
     "flag-port-shape": "--server-port {value} 无效：应为 1 到 65535 的整数。",
     "flag-size-shape": "{flag} {value} 无效：应为 auto，或 512M、2G 这样的大小（0 表示不用）。",
     "flag-concurrency-shape": "--concurrency {value} 无效：应为 1 到 99 的整数。",
+    "flag-choice": "{flag} 应为以下之一：{choices}。",
+    "flag-needs-value": "{flag} 后面缺少 {value}：用法见 --help。",
+    "flag-no-value": "{flag} 不带值：请去掉其后的内容。",
+    "face-unknown": "没有命令 {word}，可用的有：{known}。"
+    "模型名称写在 -c 之后，提示词写在 -p 之后。",
+    "face-unknown-close": "没有命令 {word}；您是不是想用 {meant}？",
     "flag-stray": "{text} 前面缺少选项：模型名称前写 -c，提示词前写 -p。",
     "flag-unknown": "没有选项 {flag}。用 --help 查看全部选项。",
     "flag-unknown-close": "没有选项 {flag}；您是不是想用 {meant}？",
