@@ -6,6 +6,7 @@ ChatError                  one sentence that says what to do next
  ├─ GenerationError        the engine failed while answering
  │   ├─ ContextOverflow    one message alone does not fit into the model's context
  │   └─ LineFull           too many requests are waiting already
+ ├─ StoreError           the stored conversations cannot be read or written
  ├─ CommandError           a :command is unknown or misused
  └─ LaunchError            the page cannot be served where it was asked to be
 
@@ -47,6 +48,10 @@ class ContextOverflow(GenerationError):
 
 class LineFull(GenerationError):
     """Too many requests are waiting for the model already."""
+
+
+class StoreError(ChatError):
+    """The stored conversations cannot be read or written, or lack the one asked for."""
 
 
 class CommandError(ChatError):

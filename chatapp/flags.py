@@ -221,7 +221,26 @@ def _add_chat_flags(chat: argparse._ArgumentGroup, said: Said, face: Face) -> No
         "--lang", choices=LANGUAGES, help=said("lang", "language of the messages; the locale's")
     )
 
+    chat.add_argument(
+        "--data-dir",
+        metavar="FOLDER",
+        help=said("data_dir", "where conversations are stored; or CHATAPP_DATA_DIR"),
+    )
     if face == "chat":
+        chat.add_argument(
+            "--resume",
+            metavar="N|WORDS",
+            nargs="?",
+            const="",
+            help=said(
+                "resume",
+                "go on with a stored conversation: the latest, the N-th of :sessions, "
+                "or the one with these words in its title",
+            ),
+        )
+        chat.add_argument(
+            "--private", action="store_true", help=said("private", "store nothing of this chat")
+        )
         chat.add_argument(
             "-p",
             "--prompt",

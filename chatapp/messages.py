@@ -85,6 +85,7 @@ class Message:
         Another reply that was chosen meanwhile stays chosen.
         """
         chosen = earlier if self.following is reply else self.following
+        self.chosen = None  # who reads meanwhile finds no wrong one
         self.replies.remove(reply)
         self.chosen = self.replies.index(chosen) if chosen in self.replies else None
 

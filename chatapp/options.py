@@ -31,7 +31,13 @@ class Options:
     dry_run: bool = False
     """Only tell what the model would take."""
 
+    data_dir: str | None = None
+    """Where conversations are stored; None: the usual place."""
+
     prompt: str | None = None
+    resume: str | None = None
+    """The stored conversation to go on with: "" the latest, else its number or words of it."""
+    private: bool = False
 
     share: bool = False
     inbrowser: bool = False
@@ -83,9 +89,10 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
         "system": found.system,
         "language": texts.language,
         "dry_run": found.dry_run,
+        "data_dir": found.data_dir,
     }
     if face == "chat":
-        return Options(**shared, prompt=found.prompt)
+        return Options(**shared, prompt=found.prompt, resume=found.resume, private=found.private)
     name, _, password = (found.auth or "").partition(":")
     return Options(
         **shared,

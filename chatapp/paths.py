@@ -8,9 +8,13 @@ from pathlib import Path
 import platformdirs
 
 
-def data_dir() -> Path:
-    """What must last (the typed history); made on demand, readable by its owner only."""
-    return _made(os.environ.get("CHATAPP_DATA_DIR") or platformdirs.user_data_dir("chatapp"))
+def data_dir(asked: str | None = None) -> Path:
+    """What must last (conversations, the typed history): where it was `asked` for, else
+    CHATAPP_DATA_DIR, else the user's own place. Made on demand, readable by its owner only. Raises OSError.
+    """
+    return _made(
+        asked or os.environ.get("CHATAPP_DATA_DIR") or platformdirs.user_data_dir("chatapp")
+    )
 
 
 def cache_dir() -> Path:

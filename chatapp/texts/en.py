@@ -189,9 +189,23 @@ SENTENCES = {
     "template-failed": "The model's chat template cannot render this conversation: {cause}. "
     "Begin a new chat, or change the message.",
     "engine-closed": "The model was closed while it answered. Start the program again.",
+    # --- stored conversations
+    "store-cannot-open": "The file of your conversations cannot be opened ({cause}): {path}. "
+    "Choose another folder with --data-dir, or chat without it: --private.",
+    "store-cannot-write": "Nothing is being stored ({cause}): the conversation stays in memory, "
+    "and is stored once {path} can be written again.",
+    "store-damaged": "The file of your conversations is damaged, and nothing is being stored: "
+    "start the program again, or run `chatapp data check`. It is {path}.",
+    "store-full": "The disk is full, and nothing is being stored: the conversation stays in "
+    "memory. Free some space where {path} is.",
+    "store-newer": "A newer chatapp has written {path}: update chatapp, choose another folder with "
+    "--data-dir, or chat without it: --private.",
+    "store-set-aside": "The file of your conversations was damaged. It is kept as {aside}, and a "
+    "new one begins.",
+    "chat-unknown": "There is no such conversation: it may have been deleted.",
     "compact-nothing": "There is nothing to sum up yet: the newest turn always stays as it is.",
-    "compact-empty": "The model gave no summary, so nothing has changed: try again, or use :undo or "
-    "a new conversation to make room.",
+    "compact-empty": "The model gave no summary, so nothing has changed: try again, or begin "
+    "a new conversation.",
     "turns-left-out": "The conversation no longer fits into the model's context: left out of the "
     "prompt, oldest turns: {count}. They stay in the conversation.",
     "progress-downloading": "downloading",

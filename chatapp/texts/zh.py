@@ -58,6 +58,10 @@ SENTENCES = {
     "flag.server_name": "监听的网络接口（127.0.0.1：仅限本机）",
     "flag.server_port": "网页端口；不指定则为 18003 或其后第一个空闲端口",
     "flag.share": "（经 Gradio 服务器）生成公开链接，访问需要密码",
+    "flag.data_dir": "保存对话的目录；也可用 CHATAPP_DATA_DIR 指定",
+    "flag.resume": "继续一个已保存的对话：不带参数为最近的，数字为 :sessions 中的序号，"
+    "文字为标题中的词",
+    "flag.private": "不保存这次对话",
     "flag.system": '系统提示词（默认 “You are a helpful assistant.”）；"" 表示没有',
     "flag.version": "显示版本号后退出",
     # --- models
@@ -216,6 +220,17 @@ SENTENCES = {
     "generation-failed": "模型出错：{cause}。已生成的部分会保留；请重新提问。",
     "template-failed": "模型的对话模板无法处理这段对话：{cause}。请新建对话，或修改消息。",
     "engine-closed": "模型在回答时被关闭。请重新启动程序。",
+    # --- stored conversations
+    "store-cannot-open": "无法打开对话文件（{cause}）：{path}。请用 --data-dir 另选目录，"
+    "或用 --private 不保存对话。",
+    "store-cannot-write": "对话未能保存（{cause}）：对话仍在内存中，{path} 可写后会自动保存。",
+    "store-damaged": "对话文件已损坏，未能保存：请重新启动程序，"
+    "或运行 `chatapp data check`。文件：{path}。",
+    "store-full": "磁盘已满，对话未能保存，仍在内存中。请在 {path} 所在磁盘上腾出空间。",
+    "store-newer": "{path} 由更新版本的 chatapp 写入：请升级 chatapp，或用 --data-dir 另选目录，"
+    "或用 --private 不保存对话。",
+    "store-set-aside": "对话文件已损坏，已另存为 {aside}，现在使用新的文件。",
+    "chat-unknown": "没有这个对话：它可能已被删除。",
     "compact-nothing": "还没有可以总结的内容：最新的一轮总是保持原样。",
     "compact-empty": "模型没有给出总结，因此什么都没有改变：请重试，或新建对话以腾出空间。",
     "turns-left-out": "对话已超出模型的上下文：最早的 {count} 轮未发送给模型，但仍保留在对话中。",

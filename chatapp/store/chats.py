@@ -1,0 +1,241 @@
+"""Store and Chats: the conversations in the file, their list, and the search in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chatapp import paths
+from chatapp.errors import StoreError
+from chatapp.messages import Conversation
+from chatapp.store import words
+from chatapp.store.database import Database
+from chatapp.store.kept import Kept, finish_crashed
+from chatapp.texts import Sentence
+
+FILE = "chats.db"
+DAYS_DELETED = 7
+"""How long a deleted conversation can be brought back."""
+CANDIDATES = 5_000
+"""The most messages with the words asked for that a search looks at."""
+
+_LINE = "id, title, model, turns, changed"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLine:
+    """One conversation in a list."""
+
+    id: str
+    title: str
+    model: str
+    """Of the last answer; "" before the first."""
+    turns: int
+    changed: float
+    """When something was last said; seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A conversation that a search found, with its newest message that has the words."""
+
+    chat: ChatLine
+    message_id: str | None
+    """None: the title has them."""
+    snippet: str
+    marks: list[tuple[int, int]]
+    """Where in the snippet the words are: begin and end, in characters."""
+
+
+def open_store(folder: str | None = None) -> Store:
+    """The conversations in a folder, or in the usual place. Raises StoreError."""
+    try:
+        directory = paths.data_dir(folder)
+    except OSError as error:
+        cause = error.strerror or error
+        raise StoreError("store-cannot-open", path=error.filename, cause=cause) from error
+    return Store(directory)
+
+
+class Store:
+    """The file with everybody's conversations. Threads may share it, and so may processes."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open it, or make it. Raises StoreError."""
+        self._database = Database(directory / FILE)
+        self.path = self._database.path
+        self.notices: list[Sentence] = []
+        """What a person should know about the file."""
+        if self._database.set_aside is not None:
+            values = {"path": self.path, "aside": self._database.set_aside}
+            self.notices.append(Sentence("store-set-aside", values))
+        try:
+            with self._database.writing() as connection:
+                finish_crashed(connection)
+            self._purge(time.time() - DAYS_DELETED * 86_400)
+        except StoreError as error:  # a full disk: what is there can still be read
+            self.notices.append(error.sentence)
+
+    def chats(self, owner: str = "") -> Chats:
+        """What one person has; "" is whoever uses this machine."""
+        return Chats(self._database, owner)
+
+    def version(self) -> tuple[int, int]:
+        """Something else whenever anybody has written. Raises StoreError."""
+        return self._database.version()
+
+    def check(self) -> list[str]:
+        """What is wrong with the file, as SQLite says it; nothing: it is sound. Takes a while.
+
+        Raises StoreError.
+        """
+        with self._database.outside_transactions() as connection:
+            found = [said for (said,) in connection.execute("PRAGMA integrity_check")]
+            orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+            connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+        return [said for said in found if said != "ok"] + [f"orphan: {row}" for row in orphans]
+
+    def vacuum(self) -> None:
+        """Drop deleted conversations for good and give their room back. Raises StoreError."""
+        self._purge(time.time())
+        with self._database.outside_transactions() as connection:
+            connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _purge(self, until: float) -> None:
+        """Take the conversations that were deleted by then, and all their words, out."""
+        with self._database.writing() as connection:
+            chats = connection.execute(
+                "SELECT number FROM chats WHERE deleted <= ?", (until,)
+            ).fetchall()
+            for (chat,) in chats:
+                for number, content in connection.execute(
+                    "SELECT number, content FROM messages WHERE chat = ? AND indexed", (chat,)
+                ).fetchall():
+                    words.remove(connection, number, content)
+                connection.execute("DELETE FROM chats WHERE number = ?", (chat,))
+
+
+class Chats:
+    """One person's conversations; nobody else's can be had through it."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database = database
+        self._owner = owner
+
+    def latest(self, asked: str = "", limit: int = 50, offset: int = 0) -> list[ChatLine]:
+        """The newest first; those whose title or model has all the words, if any are asked for.
+
+        Raises StoreError.
+        """
+        conditions, values = ["owner = ?", "deleted IS NULL"], [self._owner]
+        for word in asked.split():
+            conditions.append("(title || ' ' || model) LIKE ? ESCAPE '!'")
+            values.append(f"%{_escaped(word)}%")
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_LINE} FROM chats WHERE {' AND '.join(conditions)} "
+                "ORDER BY changed DESC, number DESC LIMIT ? OFFSET ?",
+                (*values, limit, offset),
+            )
+            return [ChatLine(*row) for row in rows]
+
+    def search(self, asked: str, limit: int = 20) -> list[Hit]:
+        """Conversations with all the words in their title, then in a text, the newest first.
+
+        Raises StoreError.
+        """
+        if not asked.strip():
+            return []
+        hits: dict[str, Hit] = {}
+        for line in self.latest(asked, limit):
+            text, marks = words.snippet(line.title, asked)
+            if len(marks) >= len(asked.split()):  # the title has them, not the model's name alone
+                hits[line.id] = Hit(line, None, text, marks)
+        for hit in self._in_texts(asked):
+            if len(hits) >= limit:
+                break
+            hits.setdefault(hit.chat.id, hit)
+        return list(hits.values())
+
+    def add(self, conversation: Conversation) -> Kept:
+        """A conversation that is stored from its first question on."""
+        return Kept(self._database, self._owner, conversation)
+
+    def open(self, id: str) -> Kept:
+        """A stored conversation. Raises StoreError where there is none of that name."""
+        conversation = Conversation()
+        conversation.id = id
+        kept = Kept(self._database, self._owner, conversation)
+        if self.find(id) is None or not kept.refresh():
+            raise StoreError("chat-unknown")
+        return kept
+
+    def find(self, id: str) -> ChatLine | None:
+        """A conversation's line, None where there is none or it was deleted. Raises StoreError."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT {_LINE} FROM chats WHERE id = ? AND owner = ? AND deleted IS NULL",
+                (id, self._owner),
+            ).fetchone()
+        return None if row is None else ChatLine(*row)
+
+    def rename(self, id: str, title: str) -> None:
+        """Give a conversation a title. Raises StoreError."""
+        self._change(id, "title = ?, named = 1", title)
+
+    def delete(self, id: str) -> None:
+        """Take a conversation out of all lists; for some days `restore` brings it back.
+
+        Raises StoreError.
+        """
+        self._change(id, "deleted = ?", time.time())
+
+    def restore(self, id: str) -> None:
+        """Bring a deleted conversation back. Raises StoreError."""
+        self._change(id, "deleted = ?", None)
+
+    def version(self) -> tuple[int, int]:
+        """Something else whenever anybody has written. Raises StoreError."""
+        return self._database.version()
+
+    def _change(self, id: str, assignment: str, value: Any) -> None:
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                f"UPDATE chats SET {assignment}, revision = revision + 1 "
+                "WHERE id = ? AND owner = ?",
+                (value, id, self._owner),
+            )
+            if changed.rowcount == 0:
+                raise StoreError("chat-unknown")
+
+    def _in_texts(self, asked: str) -> Iterator[Hit]:
+        wanted = words.query(asked)
+        if wanted is None:
+            return
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"""
+                SELECT messages.id, messages.content, {_LINE.replace("id", "chats.id", 1)}
+                FROM words
+                JOIN messages ON messages.number = words.rowid
+                JOIN chats ON chats.number = messages.chat
+                WHERE words MATCH ? AND owner = ? AND deleted IS NULL
+                ORDER BY words.rowid DESC LIMIT ?
+                """,
+                (wanted, self._owner, CANDIDATES),
+            )
+            for message, content, *line in rows:
+                if words.holds(content, asked):
+                    yield Hit(ChatLine(*line), message, *words.snippet(content, asked))
+
+
+def _escaped(word: str) -> str:
+    return word.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -1,0 +1,73 @@
+"""Full-text search: which words a text has, how they are asked for, where they stand in it.
+
+SQLite's FTS5 cuts texts at spaces, and Chinese has none: each of its characters is made a word of
+its own here, and a word of several is searched for as a phrase.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+SNIPPET = 90
+"""Characters of a text that are shown around what was found."""
+
+_UNSPACED = re.compile(
+    "([\u1100-\u11ff\u2e80-\u2fdf\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9d"
+    "\U0001b000-\U0001b16f\U00020000-\U0003ffff])"
+)
+
+
+def spaced(text: str) -> str:
+    """The text with the characters of unspaced scripts apart."""
+    return _UNSPACED.sub(r" \1 ", text)
+
+
+def query(words: str) -> str | None:
+    """FTS5's question for texts that have all the words, or words that begin so; None: nothing
+    to ask for.
+    """
+    phrases = []
+    for word in words.split():
+        tokens = re.findall(r"\w+", spaced(word))
+        if tokens:
+            begins = "" if _UNSPACED.search(tokens[-1]) or len(tokens[-1]) < 2 else " *"
+            phrases.append('"' + " ".join(tokens) + '"' + begins)
+    return " AND ".join(phrases) or None
+
+
+def holds(text: str, words: str) -> bool:
+    """Whether the text has all that is more than letters and digits in the words, such as C++."""
+    return all(
+        re.fullmatch(r"\w+", word) or word.casefold() in text.casefold() for word in words.split()
+    )
+
+
+def snippet(text: str, words: str) -> tuple[str, list[tuple[int, int]]]:
+    """A piece of the text around the first of the words, in one line, and where the words are."""
+    pattern = re.compile("|".join(map(re.escape, words.split())) or "$^", re.IGNORECASE)
+    line = " ".join(text.split())
+    found = pattern.search(line)
+    begin = max(0, found.start() - SNIPPET // 3) if found else 0
+    if begin:
+        begin = line.rfind(" ", max(0, begin - 15), begin) + 1 or begin
+    piece = line[begin : begin + SNIPPET]
+    before, after = "…" if begin else "", "…" if begin + SNIPPET < len(line) else ""
+    marks = [
+        (match.start() + len(before), match.end() + len(before))
+        for match in pattern.finditer(piece)
+    ]
+    return before + piece + after, marks
+
+
+def add(connection: sqlite3.Connection, number: int, text: str) -> None:
+    """Index the text of one message."""
+    connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (number, spaced(text)))
+
+
+def remove(connection: sqlite3.Connection, number: int, text: str) -> None:
+    """Take exactly the text that was indexed out again."""
+    connection.execute(
+        "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", (number, spaced(text))
+    )
