@@ -10,7 +10,9 @@ import platformdirs
 
 def data_dir(asked: str | None = None) -> Path:
     """What must last (conversations, the typed history): where it was `asked` for, else
-    CHATAPP_DATA_DIR, else the user's own place. Made on demand, readable by its owner only. Raises OSError.
+    CHATAPP_DATA_DIR, else the user's own place. Made on demand, readable by its owner only.
+
+    Raises OSError.
     """
     return _made(
         asked or os.environ.get("CHATAPP_DATA_DIR") or platformdirs.user_data_dir("chatapp")
