@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -71,13 +72,16 @@ class Message:
     def reply(self, message: Message) -> Message:
         """Add a reply and go on with it."""
         self.add(message)
-        self.chosen = len(self.replies) - 1
+        self.chosen = self.replies.index(message)
         return message
 
     def add(self, message: Message) -> None:
-        """Add a reply; what the conversation goes on with stays."""
+        """Add a reply, by its age; what the conversation goes on with stays."""
         message.parent = self
-        self.replies.append(message)
+        following = self.following
+        self.chosen = None  # who reads meanwhile finds no wrong one
+        insort(self.replies, message, key=lambda reply: reply.created)
+        self.chosen = None if following is None else self.replies.index(following)
 
     def withdraw(self, reply: Message, earlier: Message | None) -> None:
         """Take a reply out again; where it was the chosen one, `earlier` is, if it is still there.

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from chatapp.errors import StoreError
-from chatapp.messages import Conversation, Message
+from chatapp.messages import Conversation, Message, new_id
 from chatapp.records import (
     feedback_as_json,
     feedback_from_json,
@@ -79,6 +79,8 @@ class Kept:
                 return
             try:
                 with self._database.writing() as connection:
+                    if self._branch_off(connection, tree):
+                        states = {message.id: _state(message) for message in tree}
                     revision = self._write(connection, tree, states, title)
             except StoreError as error:
                 self.failure = error
@@ -107,6 +109,20 @@ class Kept:
             self._take_over(connection, number)
             self._revision = revision
             return True
+
+    def _branch_off(self, connection: sqlite3.Connection, tree: Sequence[Message]) -> bool:
+        """Of an answer that somebody else wrote on at as well, ours becomes another version."""
+        branched = False
+        for message in tree:
+            before = self._stored.get(message.id)
+            if before is None or message.role == "system" or before[0] == message.content:
+                continue
+            found = connection.execute(
+                "SELECT content FROM messages WHERE id = ?", (message.id,)
+            ).fetchone()
+            if found is not None and found[0] != _without_halves(before[0]):
+                message.id, branched = new_id(), True
+        return branched
 
     def _write(
         self,
