@@ -18,6 +18,7 @@ from transformers import (
 )
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from chatapp.engines.transformers.attention import packed_queries
 from chatapp.engines.transformers.faster import PLAIN, Way
 from chatapp.engines.transformers.prefix_cache import CachedPrefix, PrefixCache
 from chatapp.engines.transformers.streaming import Cancelled, EventStreamer, StopText
@@ -104,6 +105,7 @@ class Generator:
             with (
                 _seeded(settings.seed, self._model.device),
                 self._watched(streamer, prompt, reused),
+                packed_queries(self._model),
                 ExitStack() as ahead,
             ):
                 if streamer.is_cancelled():

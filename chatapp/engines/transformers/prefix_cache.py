@@ -8,11 +8,13 @@ rounding included, whatever else the cache holds, and a seed holds in bfloat16 t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from transformers import DynamicCache, PreTrainedConfig
+
+from chatapp.engines.transformers.growing_cache import growing_cache
 
 
 @dataclass(slots=True, eq=False)
@@ -25,13 +27,13 @@ class CachedPrefix:
 
     @property
     def size(self) -> int:
-        """Bytes of keys, values and states."""
-        return sum(
-            tensor.numel() * tensor.element_size()
+        """Bytes of keys, values and states: of all memory they keep, what was cropped included."""
+        storages = {
+            tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
             for layer in self.cache.layers
-            for tensor in vars(layer).values()
-            if isinstance(tensor, torch.Tensor)
-        )
+            for tensor in _tensors(layer)
+        }
+        return sum(storages.values())
 
     def grown(self, prompt: Sequence[int], answer: Sequence[int], chunk: int) -> None:
         """Note what generate() has put into the cache: the prompt's rest, read in chunks of that
@@ -89,11 +91,11 @@ class CachedPrefix:
         )
 
     def copied(self, length: int, config: PreTrainedConfig) -> CachedPrefix:
-        """The first tokens of this, apart."""
-        cache = DynamicCache(config=config)
+        """The first tokens of this, apart: every layer copies what it is given."""
+        cache = growing_cache(config)
         for index, layer in enumerate(self.cache.layers):
             keys, values = layer.keys[..., :length, :], layer.values[..., :length, :]
-            cache.update(keys.clone(), values.clone(), index)
+            cache.update(keys, values, index)
         chunks = [chunk for chunk in self.chunks if chunk[1] <= length]
         return CachedPrefix(cache, self.ids[:length], chunks)
 
@@ -126,7 +128,7 @@ class PrefixCache:
             default=(0, None),
         )
         if best is None or usable == 0:
-            return CachedPrefix(DynamicCache(config=self._config))
+            return CachedPrefix(growing_cache(self._config))
         if usable < len(best.ids) / 2:
             return best.copied(usable, self._config)
         self._prefixes.remove(best)
@@ -143,6 +145,14 @@ class PrefixCache:
     def clear(self) -> None:
         """Forget everything: the memory is needed."""
         self._prefixes.clear()
+
+
+def _tensors(layer: object) -> Iterator[torch.Tensor]:
+    """What a cache layer holds; recurrent ones hold some of their states by number."""
+    for value in vars(layer).values():
+        for held in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(held, torch.Tensor):
+                yield held
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
