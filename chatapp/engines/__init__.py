@@ -104,12 +104,20 @@ class Engine(Protocol):
         """What `:info` adds: device, dtype, memory, ... as they are now."""
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
-        """The length of the prompt for these messages in tokens, template and all."""
+        """The length of the prompt for these messages in tokens, template and all.
+
+        Where the last message is an answer, what it says already is part of the prompt.
+        """
 
     def stream(
         self, messages: Sequence[Message], settings: GenerationSettings, cancel: threading.Event
     ) -> EventStream:
-        """Answer the messages; `settings.seed` is this very answer's seed."""
+        """Answer the messages; `settings.seed` is this very answer's seed.
+
+        Where the last message is an answer, go on writing it: no new turn begins in between, the
+        deltas are only what is new, `usage` counts what was there as prompt. Reasoning goes on
+        until there is content. Raises GenerationError where the model's template does not let it.
+        """
 
     def close(self) -> None:
         """End all streams and free the model."""
@@ -119,6 +127,14 @@ class _EngineModule(Protocol):
     def load(self, files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> Engine: ...
 
     def estimate(self, files: ModelFiles, options: ModelOptions) -> Fit: ...
+
+
+def split_answer(messages: Sequence[Message]) -> tuple[Sequence[Message], Message | None]:
+    """What is asked, and the answer to go on with: the last message, where it says something."""
+    last = messages[-1]
+    if last.role != "assistant":
+        return messages, None
+    return messages[:-1], last if last.said_something else None
 
 
 def weigh(options: ModelOptions, on_progress: OnProgress = lambda progress: None) -> Fit:

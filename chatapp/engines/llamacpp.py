@@ -2,7 +2,8 @@
 
 The server also listens on a loopback port, which counts tokens for us; a random key closes it to
 others. The model's own template and reasoning format are llama.cpp's business. Source of the
-request fields: llama.cpp, tools/server/README.md.
+request fields: llama.cpp, tools/server/README.md. Where the last message is an answer, llama.cpp
+goes on with it, and finds out from the template how reasoning is written in it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from chatapp.engines import ModelOptions, OnProgress, gguf, require
+from chatapp.engines import ModelOptions, OnProgress, gguf, require, split_answer
 from chatapp.engines.device import free_memory, process_memory
 from chatapp.engines.fit import TOKENS, Fit, Footprint
 from chatapp.engines.line import Line
@@ -101,7 +102,7 @@ class LlamaCppEngine:
         return {"device": self._device, "dtype": self._file_type, "memory": process_memory()}
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
-        counted = self._ask("POST", "/v1/chat/completions/input_tokens", _body(messages))
+        counted = self._ask("POST", "/v1/chat/completions/input_tokens", self._body(messages))
         return int(counted["input_tokens"])
 
     def stream(
@@ -115,7 +116,7 @@ class LlamaCppEngine:
             if request.is_cancelled():
                 yield answer.finished("stopped")
                 return
-            body = _body(messages) | _request(settings)
+            body = self._body(messages) | _request(settings)
             self._workers.submit(run, relay, lambda: self._answer(body, answer))
             yield from read(relay)
 
@@ -127,6 +128,18 @@ class LlamaCppEngine:
     def _answer(self, request: dict[str, object], answer: _Answer) -> Finished:
         self._server.handle_chat_completions(request, answer.hear)
         return answer.conclude()
+
+    def _body(self, messages: Sequence[Message]) -> dict[str, object]:
+        """Raises GenerationError where the template leaves out the answer to go on with."""
+        asked, answer = split_answer(messages)
+        sent = [{"role": each.role, "content": each.content} for each in asked]
+        if answer is None:
+            return {"messages": sent}
+        body: dict[str, object] = {"messages": [*sent, _begun(answer)]}
+        prompt = str(self._ask("POST", "/apply-template", body)["prompt"])
+        if not prompt.endswith(answer.content or answer.reasoning):
+            raise GenerationError("go-on-unsupported", name=self.model)
+        return body
 
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """The server's answer over its port. Raises GenerationError with what it says."""
@@ -200,8 +213,15 @@ class _Answer:
         return Finished(cast("Reason", reason), self._usage, timings, self._settings.seed)
 
 
-def _body(messages: Sequence[Message]) -> dict[str, object]:
-    return {"messages": [{"role": sent.role, "content": sent.content} for sent in messages]}
+def _begun(answer: Message) -> dict[str, str]:
+    """An answer to go on with. llama.cpp writes the line breaks around reasoning itself, but for
+    templates where it left those after the reasoning to the content.
+    """
+    reasoning = answer.reasoning
+    if answer.content and not answer.content.startswith("\n"):
+        reasoning = reasoning.strip("\n")
+    begun = {"role": "assistant", "content": answer.content}
+    return begun | {"reasoning_content": reasoning} if reasoning else begun
 
 
 def _request(settings: GenerationSettings) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """An engine that says what it is told: for tests, demos and screenshots. It needs no model.
 
 Unscripted, it answers with words drawn by the answer's seed, so that seeds, lengths and stops
-show as they do with a model.
+show as they do with a model. An answer that is to go on is found among the scripts by its text.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from chatapp.engines import ModelOptions, OnProgress
+from chatapp.engines import ModelOptions, OnProgress, split_answer
 from chatapp.engines.line import HEARTBEAT, Line, Request
 from chatapp.events import (
     EventStream,
@@ -66,6 +66,7 @@ class ScriptedEngine:
         self.tokens = 0
         """How many tokens it has said in all, for tests of stopping."""
         self._scripts = list(scripts)
+        self._said: list[Script] = []
         self._seconds_per_token = seconds_per_token
         self._line = Line(places)
 
@@ -74,7 +75,9 @@ class ScriptedEngine:
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Words of all messages, and one more each, as a template would add."""
-        return sum(len(message.content.split()) + 1 for message in messages)
+        _, answer = split_answer(messages)
+        thought = answer.reasoning.split() if answer else ()
+        return sum(len(message.content.split()) + 1 for message in messages) + len(thought)
 
     def stream(
         self, messages: Sequence[Message], settings: GenerationSettings, cancel: threading.Event
@@ -87,7 +90,7 @@ class ScriptedEngine:
         prompt_tokens = self.count_tokens(messages)
         with self._line.join(cancel) as request:
             yield from request
-            script = Script(()) if request.is_cancelled() else self._next(settings)
+            script = Script(()) if request.is_cancelled() else self._next(messages, settings)
             reading = Progress("reading", prompt_tokens, prompt_tokens)
             yield from _pause(script.seconds_reading, request, reading)
             for piece in script.pieces:
@@ -114,16 +117,36 @@ class ScriptedEngine:
     def close(self) -> None:
         self._line.close()
 
-    def _next(self, settings: GenerationSettings) -> Script:
-        try:
-            return self._scripts.pop(0)
-        except IndexError:
-            return self._improvise(settings)
+    def _next(self, messages: Sequence[Message], settings: GenerationSettings) -> Script:
+        """Where an answer is to go on: the rest of the script that began so, if there is one."""
+        _, answer = split_answer(messages)
+        if answer is not None:
+            begun = (rest for said in reversed(self._said) if (rest := _rest(said, answer)))
+            if (rest := next(begun, None)) is not None:
+                return rest
+        script = self._scripts.pop(0) if self._scripts else self._improvise(settings)
+        self._said.append(script)
+        return (_rest(script, answer) if answer else None) or script
 
     def _improvise(self, settings: GenerationSettings) -> Script:
         source = random.Random(0 if settings.greedy else settings.seed)
         words = source.choices(WORDS, k=source.randint(12, 40))
         return Script([word + " " for word in words], self._seconds_per_token)
+
+
+def _rest(script: Script, answer: Message) -> Script | None:
+    """The script from where the answer ends; None where it goes otherwise, or not on."""
+    given = {TextDelta: answer.content, ReasoningDelta: answer.reasoning}
+    left: list[str | ReasoningDelta] = []
+    for piece in script.pieces:
+        event = TextDelta(piece) if isinstance(piece, str) else piece
+        said = given[type(event)][: len(event.text)]
+        if not event.text.startswith(said):
+            return None
+        given[type(event)] = given[type(event)][len(said) :]
+        if rest := event.text[len(said) :]:
+            left.append(rest if isinstance(piece, str) else ReasoningDelta(rest))
+    return replace(script, pieces=left) if left and not any(given.values()) else None
 
 
 def _pause(seconds: float, request: Request, progress: Progress) -> Iterator[Progress]:

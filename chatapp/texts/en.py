@@ -188,6 +188,8 @@ SENTENCES = {
     "generation-failed": "The model failed: {cause}. What it said so far is kept; ask again.",
     "template-failed": "The model's chat template cannot render this conversation: {cause}. "
     "Begin a new chat, or change the message.",
+    "go-on-unsupported": "The chat template of {name} does not let it go on with this answer. "
+    "Have the question answered again instead.",
     "engine-closed": "The model was closed while it answered. Start the program again.",
     # --- stored conversations
     "store-cannot-open": "The file of your conversations cannot be opened ({cause}): {path}. "

@@ -219,6 +219,7 @@ SENTENCES = {
     "请尝试 --dtype float32，或重新下载模型。",
     "generation-failed": "模型出错：{cause}。已生成的部分会保留；请重新提问。",
     "template-failed": "模型的对话模板无法处理这段对话：{cause}。请新建对话，或修改消息。",
+    "go-on-unsupported": "{name} 的对话模板不支持续写这个回答。请改为重新回答这个问题。",
     "engine-closed": "模型在回答时被关闭。请重新启动程序。",
     # --- stored conversations
     "store-cannot-open": "无法打开对话文件（{cause}）：{path}。请用 --data-dir 另选目录，"

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from transformers import PreTrainedModel
 
+from chatapp.engines import split_answer
 from chatapp.engines.device import process_memory
 from chatapp.engines.line import Line
 from chatapp.engines.relay import run
@@ -18,12 +19,15 @@ from chatapp.engines.transformers.batching import Batcher, kv_bytes_per_token
 from chatapp.engines.transformers.generation import SAMPLING, Generator, end_tokens
 from chatapp.engines.transformers.loading import LoadedModel
 from chatapp.engines.transformers.prompt import PromptEncoder
-from chatapp.engines.transformers.streaming import OPEN_TAG, Cancelled, EventStreamer
+from chatapp.engines.transformers.streaming import Cancelled, EventStreamer
 from chatapp.errors import LoadError
 from chatapp.events import EventStream, Finished
 from chatapp.messages import Message
 from chatapp.settings import GenerationSettings
 from chatapp.texts import Sentence
+
+WORD_TOKENS = 8
+"""Tokens of an answer, enough to decode the next one as going on with them."""
 
 
 class TransformersEngine:
@@ -40,7 +44,6 @@ class TransformersEngine:
         self._encoder = PromptEncoder(loaded.tokenizer)
         # A copy: decoding while another thread encodes would trip over the tokenizer's lock.
         self._decoder = copy.deepcopy(getattr(loaded.tokenizer, "_tokenizer", None))
-        self._reasons_at_once = self._encoder.opens_reasoning(OPEN_TAG)
         self._generator = Generator(loaded.model, cache_bytes, loaded.way)
         self._line = Line(places=concurrency)
         self._thread = ThreadPoolExecutor(1, "inference")
@@ -77,8 +80,9 @@ class TransformersEngine:
                 self._tokenizer,
                 self._decoder,
                 stop=settings.stop + self._encoder.stop,
-                reasoning=self._reasons_at_once,
+                stage=self._encoder.stage(messages),
                 is_cancelled=request.is_cancelled,
+                before=prompt[-WORD_TOKENS:] if split_answer(messages)[1] else (),
             )
             yield from request
             if request.is_cancelled():

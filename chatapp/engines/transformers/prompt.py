@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from chatapp.engines import split_answer
+from chatapp.engines.transformers.streaming import CLOSE_TAG, OPEN_TAG, Stage
 from chatapp.errors import GenerationError
 from chatapp.messages import Message
 from chatapp.texts import Sentence
@@ -45,15 +48,44 @@ class PromptEncoder:
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """The prompt for these messages, up to where the answer begins, as token ids.
 
+        Where the last message is an answer, up to where it goes on: its text follows the prompt of
+        its question, tokenized apart from it, as the model's own tokens were.
         Special tokens that stand in a message are encoded as plain text.
         Raises GenerationError when the template cannot render the messages.
         """
-        return list(self._apply(self._chat(messages), tokenize=True, sanitize_control_tokens=True))
+        asked, answer = split_answer(messages)
+        prompt = self._apply(self._chat(asked), tokenize=True, sanitize_control_tokens=True)
+        if answer is None:
+            return list(prompt)
+        text = self._written(answer)
+        with self._lock:
+            begun = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return [*prompt, *begun["input_ids"]]
 
-    def opens_reasoning(self, tag: str) -> bool:
+    def stage(self, messages: Sequence[Message]) -> Stage:
+        """What the model writes first after the prompt of these messages."""
+        _, answer = split_answer(messages)
+        if answer is None:
+            return "reasoning" if self.opens_reasoning else "start"
+        return "answer" if answer.content else "reasoning"
+
+    @cached_property
+    def opens_reasoning(self) -> bool:
         """Whether the template itself writes the tag that opens the reasoning."""
         rendered = self._apply([{"role": "user", "content": "Hi"}], tokenize=False)
-        return str(rendered).rstrip().endswith(tag)
+        return str(rendered).rstrip().endswith(OPEN_TAG)
+
+    def _written(self, answer: Message) -> str:
+        """An answer as the model wrote it, with the tags that ReasoningSplitter took out.
+
+        The blank line after the reasoning is what models write there; it was taken out too.
+        """
+        text = answer.reasoning
+        if text and not self.opens_reasoning:
+            text = OPEN_TAG + text
+        if answer.content and (text or self.opens_reasoning):
+            text += CLOSE_TAG + "\n\n"
+        return text + answer.content
 
     def _chat(self, messages: Sequence[Message]) -> list[dict[str, str]]:
         chat = [{"role": sent.role, "content": sent.content} for sent in messages]

@@ -8,8 +8,9 @@ generation when it is cancelled or meets a stop text, and tells reasoning from a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from typing import Literal, TypeAlias
 
 import torch
 from tokenizers import Tokenizer
@@ -28,6 +29,8 @@ from chatapp.events import (
 )
 
 OPEN_TAG, CLOSE_TAG = "<think>", "</think>"
+Stage: TypeAlias = Literal["start", "reasoning", "between", "answer"]
+"""Where in an answer a text stands; at the start it may yet become either."""
 
 
 class Cancelled(Exception):
@@ -47,9 +50,13 @@ class EventStreamer(TextIteratorStreamer):  # type: ignore[misc]  # transformers
         decoder: Tokenizer | None,
         *,
         stop: tuple[str, ...],
-        reasoning: bool,
+        stage: Stage,
         is_cancelled: Callable[[], bool],
+        before: Sequence[int] = (),
     ) -> None:
+        """`before`: tokens whose text stands just before the new one; some decoders drop the space
+        of what they take for a beginning.
+        """
         super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
         self.text_queue: Relay = SimpleQueue()
         self.next_tokens_are_prompt: bool = True
@@ -58,10 +65,12 @@ class EventStreamer(TextIteratorStreamer):  # type: ignore[misc]  # transformers
         self.answer: list[int] = []
         """The tokens of the answer so far."""
         self._decoder = decoder
-        self._decode = DecodeStream(skip_special_tokens=True)
+        self._decode = DecodeStream(list(before), skip_special_tokens=True)
+        self.token_cache = list(before)
+        self.print_len = len(tokenizer.decode(self.token_cache, skip_special_tokens=True))
         self._undecoded: list[int] = []
         self._cut = StopCutter(stop)
-        self._split = ReasoningSplitter(reasoning)
+        self._split = ReasoningSplitter(stage)
         self.is_cancelled = is_cancelled
 
     def events(self) -> EventStream:
@@ -96,11 +105,16 @@ class EventStreamer(TextIteratorStreamer):  # type: ignore[misc]  # transformers
                 self.on_finalized_text(text)
 
     def end(self) -> None:
-        """Say what was held back: called by generate() when it ends of itself."""
+        """Say what was held back: called by generate() when it ends of itself.
+
+        But for an incomplete character at the end: it is written whole where the answer goes on.
+        """
         if self._decoder is None:
             super().end()
         else:
             rest = self.tokenizer.decode(self._undecoded, skip_special_tokens=True)
+            if self.tokenizer.encode(rest, add_special_tokens=False) != self._undecoded:
+                rest = rest.rstrip("\ufffd")
             self.on_finalized_text(rest, stream_end=True)
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
@@ -153,8 +167,8 @@ def _overlap(text: str, stop: str) -> int:
 class ReasoningSplitter:
     """Tells the reasoning, which only ever comes first, from the answer, and drops the tags."""
 
-    def __init__(self, reasoning: bool) -> None:
-        self._stage = "reasoning" if reasoning else "start"
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
         self._held = ""
 
     def feed(self, text: str) -> list[ReasoningDelta | TextDelta]:

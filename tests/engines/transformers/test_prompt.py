@@ -86,9 +86,9 @@ def test_a_template_that_fails_is_a_sentence(tiny_model: Callable[..., Path]) ->
 
 def test_templates_that_open_the_reasoning_are_known(tiny_model: Callable[..., Path]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_model("qwen2"))
-    assert not PromptEncoder(tokenizer).opens_reasoning("<think>")
+    assert not PromptEncoder(tokenizer).opens_reasoning
     tokenizer.chat_template += "<think>\n"
-    assert PromptEncoder(tokenizer).opens_reasoning("<think>")
+    assert PromptEncoder(tokenizer).opens_reasoning
 
 
 def test_several_threads_encode_at_once(tiny_model: Callable[..., Path]) -> None:

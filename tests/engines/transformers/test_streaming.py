@@ -48,7 +48,7 @@ def make(
         tokenizer,
         tokenizer._tokenizer if fast else None,
         stop=stop,
-        reasoning=False,
+        stage="start",
         is_cancelled=cancelled,
     )
     streamer.put(torch.tensor([[1, 2, 3]]))  # the prompt
@@ -87,7 +87,17 @@ def test_any_tokens_stream_as_they_decode(
 ) -> None:
     ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=12))
     streamed = feed(make(tokenizer), ids)
-    assert streamed == tokenizer.decode(ids, skip_special_tokens=True)
+    decoded = tokenizer.decode(ids, skip_special_tokens=True)
+    assert decoded.startswith(streamed)
+    assert set(decoded[len(streamed) :]) <= {"\ufffd"}, "an incomplete character at the very end"
+
+
+def test_a_character_cut_in_two_is_not_shown_at_the_end(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    ids = tokenizer.encode("fox ☂", add_special_tokens=False)
+    assert feed(make(tokenizer), ids) == "fox ☂"
+    assert feed(make(tokenizer), ids[:-1]) == "fox "
 
 
 def test_a_complete_character_appears_with_its_last_token(
@@ -153,8 +163,8 @@ def test_stop_texts_are_cut_the_same_however_the_text_comes(
         assert not any(stop in whole for stop in stops)
 
 
-def split(pieces: list[str], reasoning: bool = False) -> tuple[str, str]:
-    splitter = ReasoningSplitter(reasoning)
+def split(pieces: list[str], opened: bool = False) -> tuple[str, str]:
+    splitter = ReasoningSplitter("reasoning" if opened else "start")
     events = [event for piece in pieces for event in splitter.feed(piece)] + splitter.rest()
     thought = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
     answer = "".join(event.text for event in events if isinstance(event, TextDelta))
