@@ -168,6 +168,23 @@ def test_a_stop_text_ends_the_answer_and_is_not_shown(engine: Engine) -> None:
     assert finish_of(cut).reason == "stop"
 
 
+def test_an_answer_that_was_cut_goes_on_where_it_ended(engine: Engine) -> None:
+    """That both together are the uncut answer, each engine's own tests show."""
+    cut = answer(engine, settings(engine, temperature=0, max_new_tokens=8))
+    said = Message("assistant", text_of(cut))
+    begun = [*QUESTION, said]
+    *events, last = engine.stream(
+        begun, settings(engine, temperature=0, max_new_tokens=3), threading.Event()
+    )
+    assert isinstance(last, Finished)
+    assert last.usage.prompt_tokens == engine.count_tokens(begun) > engine.count_tokens(QUESTION)
+    assert last.usage.completion_tokens <= 3
+    assert not text_of(events).startswith(said.content)
+    if engine.name != "scripted":
+        assert last.usage.cached_tokens > 0
+    assert said.content == text_of(cut), "the engine changes no message"
+
+
 def test_who_waits_hears_of_it_several_times_a_second(engine: Engine) -> None:
     blocking = [
         engine.stream(QUESTION, settings(engine, max_new_tokens=400), threading.Event())

@@ -15,8 +15,8 @@ import pytest
 from chatapp import hub
 from chatapp.engines import ModelOptions, gguf, open_engine
 from chatapp.engines.llamacpp import LlamaCppEngine
-from chatapp.errors import ContextOverflow, LoadError
-from chatapp.events import Finished, Progress, TextDelta
+from chatapp.errors import ContextOverflow, GenerationError, LoadError
+from chatapp.events import Finished, Progress, ReasoningDelta, TextDelta
 from chatapp.messages import Message
 
 pytest.importorskip("xllamacpp", reason="the extra llamacpp is not installed")
@@ -105,6 +105,76 @@ def test_the_next_turn_reads_only_what_is_new(engine: LlamaCppEngine) -> None:
     finish([story])
     second = finish([story, Message("assistant", "Yes."), Message("user", "And then?")])
     assert second.usage.cached_tokens > 0.8 * second.usage.prompt_tokens
+
+
+def written(engine: LlamaCppEngine, messages: list[Message], length: int) -> str:
+    settings = engine.defaults.changed({"temperature": 0, "max_new_tokens": length})
+    events = engine.stream(messages, settings, threading.Event())
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_cut_anywhere_and_gone_on_with_it_is_the_uncut_answer(engine: LlamaCppEngine) -> None:
+    question = [Message("user", "What is photosynthesis?")]
+    whole = written(engine, question, 40)
+    for length in range(1, 40, 6):
+        cut = written(engine, question, length)
+        rest = written(engine, [*question, Message("assistant", cut)], 40 - length)
+        assert cut + rest == whole
+
+
+def test_reasoning_that_the_template_has_no_place_for_is_refused(engine: LlamaCppEngine) -> None:
+    messages = [Message("user", "Why?"), Message("assistant", reasoning="Let me see")]
+    with pytest.raises(GenerationError, match="does not let it go on"):
+        engine.count_tokens(messages)
+    with pytest.raises(GenerationError, match="does not let it go on"):
+        list(engine.stream(messages, engine.defaults, threading.Event()))
+
+
+REASONING = """{% for message in messages %}<|im_start|>{{ message.role }}
+{% if message.role == 'assistant' and message.reasoning_content %}<think>
+{{ message.reasoning_content.strip('\\n') }}
+</think>
+
+{% endif %}{{ message.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% if enable_thinking is defined and not enable_thinking %}<think>
+
+</think>
+
+{% endif %}{% endif %}"""
+
+
+@pytest.fixture
+def reasoner(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlamaCppEngine]:
+    """The demo model with a template as reasoning models have it."""
+    import xllamacpp
+
+    original = xllamacpp.Server
+
+    def serve(parameters: xllamacpp.CommonParams) -> xllamacpp.Server:
+        parameters.chat_template = REASONING
+        return original(parameters)
+
+    monkeypatch.setattr(xllamacpp, "Server", serve)
+    opened = open_engine(ModelOptions(hub.DEMO, engine="llamacpp", cpu_only=True, concurrency=1))
+    assert isinstance(opened, LlamaCppEngine)
+    with closing(opened):
+        yield opened
+
+
+def test_reasoning_goes_on_until_there_is_content(reasoner: LlamaCppEngine) -> None:
+    question = Message("user", "Why is the sky blue?")
+    settings = reasoner.defaults.changed({"temperature": 0, "max_new_tokens": 6})
+
+    def kinds(begun: Message) -> set[type]:
+        events = reasoner.stream([question, begun], settings, threading.Event())
+        return {type(event) for event in events if isinstance(event, TextDelta | ReasoningDelta)}
+
+    assert kinds(Message("assistant", reasoning="The sky is blue because")) == {ReasoningDelta}
+    assert kinds(Message("assistant", "It is blue", "The sky is up.\n")) == {TextDelta}
+    body = reasoner._body([question, Message("assistant", "It is", "Up.\n")])
+    prompt = reasoner._ask("POST", "/apply-template", body)["prompt"]
+    assert prompt.endswith("<|im_start|>assistant\n<think>\nUp.\n</think>\n\nIt is")
 
 
 def test_the_card_of_the_demo_model_sets_its_sampling(engine: LlamaCppEngine) -> None:

@@ -128,6 +128,30 @@ def test_closing_the_engine_stops_what_it_says_and_what_waits_and_refuses_more()
         answer(engine)
 
 
+def go_on(engine: ScriptedEngine, begun: Message, **changes: int) -> list[Event]:
+    """The new pieces."""
+    events = engine.stream([*QUESTION, begun], GenerationSettings(**changes), threading.Event())
+    return [event for event in events if isinstance(event, TextDelta | ReasoningDelta)]
+
+
+def test_an_answer_goes_on_with_the_rest_of_its_script() -> None:
+    engine = ScriptedEngine([Script([ReasoningDelta("why "), "a ", "b ", "c"]), Script(["d"])])
+    answer(engine, GenerationSettings(max_new_tokens=2))
+    assert go_on(engine, Message("assistant", reasoning="wh"), max_new_tokens=1) == [
+        ReasoningDelta("y ")
+    ]
+    rest = [TextDelta(" "), TextDelta("b "), TextDelta("c")]
+    assert go_on(engine, Message("assistant", "a", "why ")) == rest
+    assert go_on(engine, Message("assistant", "a b c", "why ")) == [TextDelta("d")], "the next one"
+
+
+def test_a_made_up_answer_goes_on_as_it_would_have() -> None:
+    engine = ScriptedEngine()
+    cut = text_of(answer(engine, GenerationSettings(max_new_tokens=5)))
+    *rest, _ = go_on(engine, Message("assistant", cut), seed=99)
+    assert (cut + text_of(rest)) in text_of(answer(engine))
+
+
 def test_it_is_opened_by_name_without_any_model() -> None:
     seen: list[Progress] = []
     engine = open_engine(ModelOptions("no such model", engine="scripted"), seen.append)
