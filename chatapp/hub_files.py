@@ -69,6 +69,17 @@ def gguf_models(files: Iterable[str]) -> Mapping[str, Sequence[str]]:
     return models
 
 
+def parts(path: Path) -> list[Path]:
+    """The files of a GGUF model on this disk whose first is given."""
+    found = PART.search(path.name)
+    if found is None:
+        return [path]
+    every = [
+        PART.sub(f"-{part:05}-of-{found[2]}", path.name) for part in range(1, int(found[2]) + 1)
+    ]
+    return [path.with_name(name) for name in every if path.with_name(name).is_file()]
+
+
 def chosen(models: Mapping[str, Sequence[str]], choice: str | None, name: str) -> list[str]:
     """The files of the GGUF model that was chosen, of the usual one, or of the only one."""
     matching = _matching(models, choice or USUAL_QUANTIZATION)

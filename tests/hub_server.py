@@ -137,7 +137,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         start, end = 0, len(content)
         if found := re.fullmatch(r"bytes=(\d+)-(\d*)", asked):
             start = int(found[1])
-            end = int(found[2]) + 1 if found[2] else end
+            end = min(end, int(found[2]) + 1) if found[2] else end
         self.send_response(206 if asked else 200)
         if asked:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")

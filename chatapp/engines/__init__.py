@@ -128,6 +128,9 @@ class _EngineModule(Protocol):
 
     def estimate(self, files: ModelFiles, options: ModelOptions) -> Fit: ...
 
+    def check_fits(self, files: ModelFiles, options: ModelOptions) -> None:
+        """Raises LoadError for a model that cannot fit; the files may be an outline alone."""
+
 
 def split_answer(messages: Sequence[Message]) -> tuple[Sequence[Message], Message | None]:
     """What is asked, and the answer to go on with: the last message, where it says something."""
@@ -142,34 +145,41 @@ def weigh(options: ModelOptions, on_progress: OnProgress = lambda progress: None
     if options.engine == "scripted":
         raise LoadError("fit-no-weights", engine=options.engine)
     options = _with_base(options, on_progress)
-    files = hub.find(options.checkpoint_path, on_progress, options.source)
-    name = choose_engine(files) if options.engine == "auto" else options.engine
-    _refuse_others(options, name)
-    module = cast("_EngineModule", importlib.import_module(ENGINES[name]))
-    return module.estimate(files, options)
+    with hub.outline(options.checkpoint_path, options.source) as files:
+        if _is_apart(files, options):
+            return weigh(_on_its_base(files, options), on_progress)
+        return _module(files, options).estimate(files, options)
 
 
 def open_engine(options: ModelOptions, on_progress: OnProgress = lambda progress: None) -> Engine:
     """Find the model's files and load them with the engine asked for. Raises LoadError."""
+
+    def check(outline: ModelFiles) -> None:
+        if not _is_apart(outline, options):
+            _module(outline, options).check_fits(outline, options)
+
     options = _with_base(options, on_progress)
     if options.engine == "scripted":
         files = hub.SCRIPTED
     else:
-        files = hub.find(options.checkpoint_path, on_progress, options.source)
-    name = choose_engine(files) if options.engine == "auto" else options.engine
-    _refuse_others(options, name)
-    module = cast("_EngineModule", importlib.import_module(ENGINES[name]))
-    engine = module.load(files, options, on_progress)
+        files = hub.find(options.checkpoint_path, on_progress, options.source, check)
+        if _is_apart(files, options):
+            return open_engine(_on_its_base(files, options), on_progress)
+    engine = _module(files, options).load(files, options, on_progress)
     if files.is_demo:
         engine.notices = (Sentence("notice-demo", {"name": files.name}), *engine.notices)
     return engine
 
 
+def _module(files: ModelFiles, options: ModelOptions) -> _EngineModule:
+    """The engine asked for, or the one for these files. Raises LoadError for others' options."""
+    name = choose_engine(files) if options.engine == "auto" else options.engine
+    _refuse_others(options, name)
+    return cast("_EngineModule", importlib.import_module(ENGINES[name]))
+
+
 def _with_base(options: ModelOptions, on_progress: OnProgress) -> ModelOptions:
     """With an adapter's folder for its name, and its base model where no other is asked for."""
-    name = options.checkpoint_path
-    if options.adapter is None and name is not None and is_adapter(name):
-        options = replace(options, adapter=name, checkpoint_path=None)
     if options.adapter is None:
         return options
     adapter = find_adapter(
@@ -179,6 +189,15 @@ def _with_base(options: ModelOptions, on_progress: OnProgress) -> ModelOptions:
         raise LoadError("adapter-no-base", adapter=adapter.name)
     base = options.checkpoint_path or adapter.base
     return replace(options, adapter=str(adapter.path), checkpoint_path=base)
+
+
+def _is_apart(files: ModelFiles, options: ModelOptions) -> bool:
+    """Whether it was an adapter that was named where a model belongs."""
+    return options.adapter is None and is_adapter(files.path)
+
+
+def _on_its_base(files: ModelFiles, options: ModelOptions) -> ModelOptions:
+    return replace(options, adapter=str(files.path), checkpoint_path=None)
 
 
 def choose_engine(files: ModelFiles) -> str:

@@ -24,12 +24,9 @@ class Adapter:
     """The model it changes, by path or hub's name, as its config says."""
 
 
-def is_adapter(name: str) -> bool:
+def is_adapter(path: Path) -> bool:
     """Whether this is the folder of an adapter, and of no whole model."""
-    path = os.path.expanduser(name)
-    return os.path.isfile(os.path.join(path, CONFIG)) and not os.path.isfile(
-        os.path.join(path, "config.json")
-    )
+    return (path / CONFIG).is_file() and not (path / "config.json").is_file()
 
 
 def find_adapter(name: str, download: Callable[[str], Path] = Path) -> Adapter:

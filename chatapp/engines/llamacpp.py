@@ -20,7 +20,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from chatapp.engines import ModelOptions, OnProgress, gguf, require, split_answer
+from chatapp import gguf
+from chatapp.engines import ModelOptions, OnProgress, require, split_answer
 from chatapp.engines.device import free_memory, process_memory
 from chatapp.engines.fit import TOKENS, Fit, Footprint
 from chatapp.engines.line import Line
@@ -37,6 +38,7 @@ from chatapp.events import (
     Usage,
 )
 from chatapp.hub import ModelFiles
+from chatapp.hub_files import parts
 from chatapp.messages import Message
 from chatapp.settings import GenerationSettings
 from chatapp.texts import Sentence
@@ -291,7 +293,7 @@ def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> L
     parameters.verbosity = -1
     device, free = _choose_device(parameters, options, xllamacpp)
     try:
-        estimate(files, options).check()
+        check_fits(files, options)
         header = gguf.read_header(files.path)
         parameters.n_ctx = places * _context(header, files, free, places)
         server = xllamacpp.Server(parameters)
@@ -310,15 +312,21 @@ def estimate(files: ModelFiles, options: ModelOptions) -> Fit:
 
     device, free = _choose_device(xllamacpp.CommonParams(), options, xllamacpp)
     try:
-        header, shapes = gguf.read_header(files.path), gguf.read_shapes(files.path)
+        header = gguf.read_header(files.path)
+        shapes = [gguf.read_shapes(path) for path in parts(files.path)]
     except (OSError, ValueError) as error:
         cause = Sentence("cause-gguf-damaged")
         raise LoadError("model-broken", name=files.name, cause=cause, path=files.path) from error
-    size = files.path.stat().st_size
+    size = sum(path.stat().st_size for path in parts(files.path))
     stored = Footprint("GGUF", "", size, size)
     kv = (gguf.kv_bytes_per_token(header) or 0) * TOKENS
-    parameters = sum(map(prod, shapes.values()))
+    parameters = sum(prod(shape) for part in shapes for shape in part.values())
     return Fit(files.name, parameters, (stored,), stored, kv, device, free)
+
+
+def check_fits(files: ModelFiles, options: ModelOptions) -> None:
+    """Raises LoadError for a file that cannot fit."""
+    estimate(files, options).check()
 
 
 def _context(header: Mapping[str, object], files: ModelFiles, free: int, places: int) -> int:
@@ -330,7 +338,7 @@ def _context(header: Mapping[str, object], files: ModelFiles, free: int, places:
     token_bytes = gguf.kv_bytes_per_token(header)
     if trained is None or token_bytes is None:
         return 0
-    room = max(0, free - files.path.stat().st_size) // 2
+    room = max(0, free - sum(path.stat().st_size for path in parts(files.path))) // 2
     return min(trained, max(LEAST_CONTEXT, room // (places * token_bytes)))
 
 

@@ -49,6 +49,9 @@ SENTENCES = {
     "the colon.",
     "disk-full": "The disk is full: {name} needs more room. Make room and start again; what is "
     "here already is kept.",
+    "disk-too-small": "{name} needs {missing} more, and the disk of {path} has {free} free: make "
+    "room there, or set {variable} to a folder on a larger one.",
+    "hub-damaged": "what it sent of {file} is damaged",
     "hub-reason": "{hub}: {said}",
     "hub-reasons": "{one}; {two}",
     "hub-not-known": "no model or revision of this name, or it is private",

@@ -80,6 +80,9 @@ SENTENCES = {
     "gguf-no-such": "{name} 不对应任何模型：可选 {names}。",
     "gguf-none": "{name} 指定了 GGUF 文件，但该仓库没有：请去掉冒号及其后的内容。",
     "disk-full": "磁盘已满：{name} 需要更多空间。请腾出空间后重新启动；已下载的部分会保留。",
+    "disk-too-small": "{name} 还需要 {missing}，而 {path} 所在的磁盘只剩 {free}："
+    "请腾出空间，或把 {variable} 设为更大磁盘上的文件夹。",
+    "hub-damaged": "它发来的 {file} 已损坏",
     "hub-reason": "{hub}：{said}",
     "hub-reasons": "{one}；{two}",
     "hub-not-known": "没有此名称的模型或版本，或为私有模型",

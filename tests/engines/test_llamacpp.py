@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from chatapp import hub
-from chatapp.engines import ModelOptions, gguf, open_engine
+from chatapp import gguf, hub
+from chatapp.engines import ModelOptions, open_engine
 from chatapp.engines.llamacpp import LlamaCppEngine
 from chatapp.errors import ContextOverflow, GenerationError, LoadError
 from chatapp.events import Finished, Progress, ReasoningDelta, TextDelta

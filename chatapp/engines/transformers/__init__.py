@@ -14,7 +14,7 @@ from chatapp.engines.transformers.estimate import check_fits, estimate
 from chatapp.engines.transformers.loading import load_model, prefix_budget, with_draft
 from chatapp.hub import ModelFiles
 
-__all__ = ["estimate", "load"]
+__all__ = ["check_fits", "estimate", "load"]
 
 
 def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> TransformersEngine:

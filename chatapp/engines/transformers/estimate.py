@@ -10,13 +10,15 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.quantizers.base import get_keys_to_not_convert
 
-from chatapp.engines import ModelOptions, gguf
+from chatapp import gguf
+from chatapp.engines import ModelOptions
 from chatapp.engines.device import free_memory
 from chatapp.engines.fit import TOKENS, Fit, Footprint
 from chatapp.engines.transformers.boundary import explained
 from chatapp.engines.transformers.placement import Placement, choose_placement
 from chatapp.engines.transformers.quantize import method_of
 from chatapp.hub import ModelFiles
+from chatapp.hub_files import is_weights, parts
 
 SCALE_4BIT = 1 / 64 + 4 / (64 * 256)
 """Bytes of scales a weight: one of 8 bits for 64, and for 256 of those one of 32 (QLoRA, 2023)."""
@@ -78,8 +80,8 @@ def estimate(files: ModelFiles, options: ModelOptions) -> Fit:
 
 def check_fits(files: ModelFiles, options: ModelOptions) -> None:
     """Raises LoadError, with the flag that would help, for a model that cannot fit."""
-    paths = [files.path] if files.is_gguf else files.path.glob("*.safetensors")
-    size = sum(path.stat().st_size for path in paths if path.is_file())
+    paths = parts(files.path) if files.is_gguf else files.path.glob("*")
+    size = sum(path.stat().st_size for path in paths if is_weights(path.name))
     if size * SURE > choose_placement(options).free:
         estimate(files, options).check()
 
