@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.hub_machine import Machine
+from tests.hub_server import serving
+
 # Shared machines are slow at times: a slow example is no failure. The same run twice is equal.
 settings.register_profile("chatapp", deadline=None, derandomize=True, database=None)
 settings.load_profile("chatapp")
@@ -34,6 +37,15 @@ def own_data_dir(session_cache: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     """A data folder of its own for every test; child processes inherit it."""
     monkeypatch.setenv("CHATAPP_DATA_DIR", str(tmp_path / "data"))
     return tmp_path / "data"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine without models, and a server of both hubs that it asks: `machine.server`."""
+    home = tmp_path / "home"
+    home.mkdir()
+    with serving() as server:
+        yield Machine(home, server)
 
 
 @pytest.fixture(scope="session")

@@ -3,88 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.hub_server import COMMIT, HubServer, serving
+from tests.hub_machine import Machine, repository
+from tests.hub_server import COMMIT
 
 HUBS = ("modelscope", "huggingface")
-SCRIPT = """
-import json, resource, sys
-name, source, largest = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
-if largest:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-from chatapp import hub
-from chatapp.errors import LoadError
-from chatapp.stats import progress_line
-from chatapp.texts import Texts
-shown = []
-try:
-    files = hub.find(
-        name, lambda step: shown.append(progress_line(step, Texts("en"))), hub.Source(**source)
-    )
-    print(json.dumps({"path": str(files.path), "name": files.name, "shown": shown}))
-except LoadError as error:
-    print(json.dumps({"error": str(error), "zh": Texts("zh")(error.sentence), "shown": shown}))
-"""
-
-
-class Machine:
-    """A machine with caches of its own that looks for models at one server."""
-
-    def __init__(self, home: Path, server: HubServer) -> None:
-        self.home = home
-        self.server = server
-
-    def find(self, name: str, largest_file: int = 0, **source: object) -> dict[str, str]:
-        """What becomes of a name in a process of its own, where the clients start afresh."""
-        done = subprocess.run(
-            [
-                *(sys.executable, "-W", "ignore", "-c", SCRIPT),
-                *(name, json.dumps(source), str(largest_file)),
-            ],
-            env={
-                **os.environ,
-                **self.server.environment,
-                "HOME": str(self.home),
-                "HF_HOME": str(self.home / "huggingface"),
-                "MODELSCOPE_CACHE": str(self.home / "modelscope"),
-            },
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == "", "the clients draw nothing on the screen"
-        found: dict[str, str] = json.loads(done.stdout)
-        return found
-
-
-@pytest.fixture
-def server() -> Iterator[HubServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def machine(tmp_path: Path, server: HubServer) -> Machine:
-    home = tmp_path / "home"
-    home.mkdir()
-    return Machine(home, server)
-
-
-def repository(folder: Path, **files: int) -> Path:
-    """A folder with files of so many bytes; `_` in a name stands for what Python forbids."""
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
-    for name, size in files.items():
-        (folder / name.replace("__", "-").replace("_", ".")).write_bytes(os.urandom(size))
-    return folder
 
 
 @pytest.mark.parametrize("hub", HUBS)
@@ -225,3 +153,56 @@ def test_a_copy_that_lacks_a_part_of_the_weights_is_not_taken_for_complete(
     assert "not whole" in machine.find("some/tiny", offline=True)["error"]
     (folder / "model-2.safetensors").write_bytes(b"")
     assert machine.find("some/tiny", offline=True)["path"] == str(folder)
+
+
+@pytest.mark.parametrize("hub", HUBS)
+def test_a_program_that_was_ended_goes_on_within_the_file_when_it_is_started_anew(
+    hub: str, machine: Machine, tmp_path: Path
+) -> None:
+    given = repository(tmp_path / "given", model_safetensors=12 * 2**20)
+    getattr(machine.server, hub)["some/tiny"] = given
+    machine.server.slow.add("model.safetensors")
+    with machine.start("some/tiny", hub=hub) as first:
+        until = time.monotonic() + 60
+        while sum(file.stat().st_size for file in machine.unfinished()) < 4 * 2**20:
+            assert time.monotonic() < until and first.poll() is None
+            time.sleep(0.02)
+        first.kill()
+    machine.server.slow.clear()
+    machine.server.sent.clear()
+    found = machine.find("some/tiny", hub=hub)
+    weights = Path(found["path"]) / "model.safetensors"
+    assert weights.read_bytes() == (given / "model.safetensors").read_bytes()
+    ((_, asked),) = [sent for sent in machine.server.sent if sent[0] == "model.safetensors"]
+    assert int(asked.removeprefix("bytes=").rstrip("-")) >= 4 * 2**20
+    assert found["shown"][-1].startswith("downloading 12/12 MiB")
+    assert not machine.unfinished()
+
+
+@pytest.mark.parametrize("hub", HUBS)
+def test_a_bit_that_flips_on_the_way_is_found_by_the_checksum(
+    hub: str, machine: Machine, tmp_path: Path
+) -> None:
+    given = repository(tmp_path / "given", model_safetensors=2000)
+    getattr(machine.server, hub)["some/tiny"] = given
+    machine.server.flipped["model.safetensors"] = 9
+    error = machine.find("some/tiny", hub=hub)["error"]
+    assert "what it sent of model.safetensors is damaged" in error
+    machine.server.flipped.clear()
+    weights = Path(machine.find("some/tiny", hub=hub)["path"]) / "model.safetensors"
+    assert weights.read_bytes() == (given / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("hub", HUBS)
+def test_what_the_disk_cannot_take_is_said_before_it_is_downloaded(
+    hub: str, machine: Machine, tmp_path: Path
+) -> None:
+    given = repository(tmp_path / "given")
+    with (given / "model.safetensors").open("wb") as weights:
+        weights.truncate(4 * 10**12)  # a hole
+    getattr(machine.server, hub)["some/large"] = given
+    found = machine.find("some/large", hub=hub)
+    assert found["error"].startswith("some/large needs 4000.0 GB more, and the disk of ")
+    assert {"modelscope": "MODELSCOPE_CACHE", "huggingface": "HF_HOME"}[hub] in found["error"]
+    assert "4000.0 GB" in found["zh"]
+    assert "model.safetensors" not in {path for path, _ in machine.server.sent}
