@@ -130,6 +130,11 @@ class Chats:
         self._database = database
         self._owner = owner
 
+    @property
+    def path(self) -> Path:
+        """The file that has them."""
+        return self._database.path
+
     def latest(self, asked: str = "", limit: int = 50, offset: int = 0) -> list[ChatLine]:
         """The newest first; those whose title or model has all the words, if any are asked for.
 

@@ -15,8 +15,10 @@ from chatapp.events import Progress
 from chatapp.loading import Loading
 from chatapp.options import Options
 from chatapp.stats import progress_line
-from chatapp.terminal.oneshot import answer_once, read_prompt
+from chatapp.store import ChatLine, Chats, open_store
+from chatapp.terminal.oneshot import answer_once, kept_for_one, read_prompt
 from chatapp.terminal.plain import StatusLine, tell
+from chatapp.terminal.shelf import candidates, nothing_found
 from chatapp.terminal.signals import (
     BROKEN_PIPE,
     INTERRUPTED,
@@ -57,14 +59,20 @@ def run(options: Options) -> int:
 
 def _answer(options: Options, texts: Texts) -> None:
     prompt = read_prompt(options.prompt, sys.stdin, sys.stderr, texts)
+    kept = kept_for_one(options, sys.stderr, texts)
     status = StatusLine(sys.stderr)
     with signals_end_at_once(status.erase):
         engine = Loading(options.model).wait(_shown_in(status, texts))
     with closing(engine):
-        answer_once(engine, prompt, options, sys.stdout, status, texts)
+        answer_once(engine, prompt, options, kept, sys.stdout, status, texts)
+    if kept.failure is not None:
+        tell(sys.stderr, texts(kept.failure.sentence))
 
 
 def _chat(options: Options, texts: Texts) -> None:
+    store = None if options.private else open_store(options.data_dir)
+    chats = None if store is None else store.chats()
+    resumed = _resumed(options, chats)  # what is wrong is told before a model is loaded
     status = StatusLine(sys.stderr)
     with silent_keys(sys.stdin) as restore:
 
@@ -77,6 +85,8 @@ def _chat(options: Options, texts: Texts) -> None:
             # What takes a while to import comes in while the model loads.
             from rich.console import Console
 
+            from chatapp.terminal.commands.conversations import show_resumed
+            from chatapp.terminal.listing import print_chats
             from chatapp.terminal.markdown import THEME
             from chatapp.terminal.prompt import build_prompt, open_history
             from chatapp.terminal.session import Session
@@ -85,10 +95,35 @@ def _chat(options: Options, texts: Texts) -> None:
         with closing(engine):
             console = Console(theme=THEME, highlight=False, markup=False, emoji=False)
             session = Session(
-                engine, console, texts, system=options.system, changes=options.changes
+                engine,
+                console,
+                texts,
+                system=options.system,
+                changes=options.changes,
+                chats=chats,
             )
             session.greet()
-            converse(session, build_prompt(session, open_history(session)))
+            for notice in store.notices if store is not None else ():
+                session.warn(notice)
+            if chats is not None and len(resumed) == 1:
+                session.take(chats.open(resumed[0].id))
+                show_resumed(session)
+                console.print()
+            elif resumed:
+                session.say("resume-several")
+                print_chats(session, resumed)
+                console.print()
+            converse(session, build_prompt(session, open_history(session, options.data_dir)))
+
+
+def _resumed(options: Options, chats: Chats | None) -> list[ChatLine]:
+    """The conversations that --resume may mean. Raises CommandError where there is none."""
+    if options.resume is None or chats is None:
+        return []
+    found = candidates(chats, options.resume)
+    if not found:
+        raise nothing_found(options.resume)
+    return found
 
 
 def _shown_in(status: StatusLine, texts: Texts) -> Callable[[Progress | None], None]:
@@ -105,10 +140,15 @@ def _shown_in(status: StatusLine, texts: Texts) -> Callable[[Progress | None], N
 
 def converse(session: Session, prompt: PromptSession[str]) -> None:
     """Read and obey until the person leaves."""
+    from chatapp.terminal.others import Others
+
+    others = Others(session)
     interrupted = False
     while not session.leaving:
+        others.catch_up()
+        session.outlook()  # for the line below the prompt
         try:
-            line = prompt.prompt()
+            line = prompt.prompt(pre_run=others.watch)
         except EOFError:
             return
         except KeyboardInterrupt:
@@ -118,6 +158,7 @@ def converse(session: Session, prompt: PromptSession[str]) -> None:
             session.say("terminal-leave")
             continue
         interrupted = False
+        others.catch_up()
         obey(session, line)
 
 
@@ -144,6 +185,8 @@ def obey(session: Session, line: str) -> None:
         logger.debug("a command failed", exc_info=True)
         cause = f"{type(error).__name__}: {error}"
         session.complain(Sentence("terminal-unexpected", {"cause": cause}))
+    finally:
+        session.keep()
     session.console.print()
 
 

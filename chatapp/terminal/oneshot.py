@@ -8,12 +8,14 @@ from typing import TextIO
 
 from chatapp.chat import initial_settings, respond
 from chatapp.engines import Engine
-from chatapp.errors import CommandError
+from chatapp.errors import CommandError, StoreError
 from chatapp.events import Progress, TextDelta
 from chatapp.messages import Conversation
 from chatapp.options import Options
 from chatapp.stats import progress_line
-from chatapp.terminal.plain import StatusLine, clean, join_texts, tell, whole
+from chatapp.store import Kept, Unkept, open_store
+from chatapp.terminal.plain import StatusLine, clean, first_line, join_texts, tell, whole
+from chatapp.terminal.shelf import candidates, nothing_found
 from chatapp.texts import Texts
 
 
@@ -36,16 +38,52 @@ def read_prompt(
     return prompt
 
 
+def kept_for_one(options: Options, errors: TextIO | None, texts: Texts) -> Kept | Unkept:
+    """The conversation that one prompt is asked in; where it cannot be stored, that is told.
+
+    Raises ChatError where one was asked for that there is not.
+    """
+    conversation = Conversation(whole(options.system))
+    if options.private:
+        return Unkept(conversation)
+    try:
+        store = open_store(options.data_dir)
+    except StoreError as error:
+        if options.resume is not None:
+            raise
+        tell(errors, texts(error.sentence))
+        return Unkept(conversation)
+    for notice in store.notices:
+        tell(errors, texts(notice))
+    chats = store.chats()
+    if options.resume is None:
+        return chats.add(conversation)
+    found = candidates(chats, options.resume)
+    if not found:
+        raise nothing_found(options.resume)
+    if len(found) > 1:
+        titles = "; ".join(first_line(line.title, 40) for line in found)
+        raise CommandError("resume-ambiguous", asked=options.resume, titles=titles)
+    return chats.open(found[0].id)
+
+
 def answer_once(
-    engine: Engine, prompt: str, options: Options, output: TextIO, status: StatusLine, texts: Texts
+    engine: Engine,
+    prompt: str,
+    options: Options,
+    kept: Kept | Unkept,
+    output: TextIO,
+    status: StatusLine,
+    texts: Texts,
 ) -> None:
     """Stream the answer to a prompt into `output`. Raises ChatError, BrokenPipeError."""
     settings = initial_settings(engine, dict(options.changes))
-    conversation = Conversation(whole(options.system))
+    conversation = kept.conversation
     conversation.ask(prompt)
     said = ""
+    stream = respond(engine, conversation, settings, threading.Event(), keep=kept.keep)
     try:
-        with closing(respond(engine, conversation, settings, threading.Event())) as events:
+        with closing(stream) as events:
             for event in events:
                 match event:
                     case TextDelta(text):

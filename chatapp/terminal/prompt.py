@@ -10,14 +10,18 @@ from pathlib import Path
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
+from prompt_toolkit.styles import Style
 
 from chatapp import paths
 from chatapp.errors import CommandError
+from chatapp.stats import SEPARATOR
 from chatapp.terminal.commands import COMMANDS, find
+from chatapp.terminal.plain import clean
 from chatapp.terminal.session import Session
 
 HISTORY_BYTES = 1_000_000
@@ -40,12 +44,34 @@ def build_prompt(
         complete_while_typing=False,
         reserve_space_for_menu=6,
         history=history,
+        bottom_toolbar=lambda: meter(session),
+        style=Style.from_dict({"bottom-toolbar": "noreverse", "bottom-toolbar.text": "ansigray"}),
         enable_open_in_editor=True,
         enable_suspend=True,
         tempfile_suffix=".md",
         input=input,
         output=output,
     )
+
+
+def meter(session: Session) -> StyleAndTextTuples:
+    """The line below the prompt: whether it is private, how full the context is, the title."""
+    texts, view = session.texts, session.outlook()
+    facts: StyleAndTextTuples = []
+    if session.chats is None:
+        facts.append(("bold", texts("meter-private")))
+    if view is not None:
+        used = f"{view.used:,}"
+        said = texts("meter-tokens", used=used)
+        if view.context:
+            share = round(100 * view.used / view.context)
+            said = texts("meter-context", used=used, context=f"{view.context:,}", share=share)
+        facts.append(("ansiyellow" if view.is_nearly_full else "", said))
+    if session.conversation.name:
+        facts.append(("", clean(session.conversation.name)))
+    for index in range(len(facts) - 1, 0, -1):
+        facts.insert(index, ("", SEPARATOR))
+    return facts
 
 
 def _build_keys() -> KeyBindings:
@@ -128,10 +154,12 @@ class OwnHistory(FileHistory):
         shorter.replace(path)
 
 
-def open_history(session: Session) -> History:
+def open_history(session: Session, data_dir: str | None = None) -> History:
     """The history file; where it cannot be had, one that ends with the session."""
+    if session.chats is None:
+        return InMemoryHistory()  # a private chat's questions stay nowhere
     try:
-        return OwnHistory(paths.data_dir() / "history")
+        return OwnHistory(paths.data_dir(data_dir) / "history")
     except OSError as error:
         session.say("terminal-no-history", cause=error.strerror or error)
         return InMemoryHistory()

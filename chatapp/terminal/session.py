@@ -1,20 +1,32 @@
-"""Session: one chat in a terminal, and how its answers are drawn. Knows no prompt, no command."""
+"""Session: one chat in a terminal, how its answers are drawn, and where it is kept. Knows no
+prompt, no command.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from rich.console import Console
 from rich.text import Text
 
-from chatapp.chat import initial_settings, respond
+from chatapp.chat import go_on, initial_settings, respond
+from chatapp.context import Outlook, outlook
 from chatapp.engines import Engine
-from chatapp.errors import ContextOverflow
-from chatapp.events import Finished, Progress, ReasoningDelta, TextDelta, TurnsLeftOut
+from chatapp.errors import ChatError, CommandError, ContextOverflow
+from chatapp.events import (
+    ChatStream,
+    Finished,
+    Progress,
+    ReasoningDelta,
+    TextDelta,
+    TurnsLeftOut,
+)
 from chatapp.messages import Conversation
-from chatapp.stats import progress_line, stats_line
+from chatapp.stats import SEPARATOR, progress_line, stats_line
+from chatapp.store import Chats, Kept, Unkept
+from chatapp.terminal.markdown import split
 from chatapp.terminal.plain import clean, whole
 from chatapp.terminal.signals import interrupts_set
 from chatapp.terminal.view import AnswerView
@@ -33,28 +45,84 @@ class Session:
         *,
         system: str = "",
         changes: Mapping[str, str] | None = None,
+        chats: Chats | None = None,
     ) -> None:
-        """Raises SettingError when the engine cannot honour the changes to its settings."""
+        """Without `chats` it is private: nothing is stored.
+
+        Raises SettingError when the engine cannot honour the changes to its settings.
+        """
         self.engine = engine
         self.console = console
         self.texts = texts
         self.initial = initial_settings(engine, dict(changes or {}))
         self.settings = self.initial
-        self.conversation = Conversation(whole(system))
+        self.chats = chats
         self.leaving = False
+        self.listed: Sequence[str] = ()
+        """The conversations that the last list has numbered, by their ids."""
+        self.deleted: list[tuple[str, bool]] = []
+        """What was deleted since the program began, the last one last: id, and whether it was
+        the conversation at hand."""
+        self._failure: Sentence | None = None
+        self._unstored: list[Kept | Unkept] = []
+        self._outlook: tuple[object, Outlook | None] | None = None
+        self._warned = False
+        self.kept: Kept | Unkept
+        self.begin(Conversation(whole(system)))
+
+    @property
+    def conversation(self) -> Conversation:
+        return self.kept.conversation
+
+    def begin(self, conversation: Conversation) -> None:
+        """Chat in a conversation that is not stored yet."""
+        self.take(Unkept(conversation) if self.chats is None else self.chats.add(conversation))
+
+    def take(self, kept: Kept | Unkept) -> None:
+        """Chat in this conversation from now on; the one before stays as it is stored."""
+        if hasattr(self, "kept"):
+            self.keep()
+            if self.kept.failure is not None:
+                self._unstored.append(self.kept)
+        self.kept = kept
+        self._warned = False
+
+    def keep(self) -> None:
+        """Store what is new; where that fails, or works again, a sentence says so once."""
+        self.kept.keep()
+        for kept in self._unstored:
+            kept.keep()
+        self._unstored = [kept for kept in self._unstored if kept.failure is not None]
+        failing = [kept.failure for kept in (self.kept, *self._unstored) if kept.failure]
+        sentence = failing[0].sentence if failing else None
+        if sentence is not None and sentence != self._failure:
+            self.complain(sentence)
+        if sentence is None and self._failure is not None:
+            self.say("store-again")
+        self._failure = sentence
+
+    def stored(self) -> Chats:
+        """The stored conversations. Raises CommandError in a private chat."""
+        if self.chats is None:
+            raise CommandError("private-no-store")
+        return self.chats
 
     def greet(self) -> None:
         """Say who answers, what to know about it, and how to get help."""
         title = Text.assemble((clean(self.engine.model), "bold"), f" ({self.engine.name})")
         self.console.print(title)
         for notice in self.engine.notices:
-            self._print(self.texts(notice), "yellow")
+            self.warn(notice)
         self.say("terminal-hint")
         self.console.print()
 
     def say(self, sentence: str | Sentence, **values: object) -> None:
         """A sentence of the program."""
         self._print(self.texts(sentence, **values), "dim")
+
+    def warn(self, sentence: str | Sentence, **values: object) -> None:
+        """A sentence about what one should know."""
+        self._print(self.texts(sentence, **values), "yellow")
 
     def complain(self, sentence: Sentence) -> None:
         """A sentence about what went wrong."""
@@ -78,11 +146,35 @@ class Session:
         Raises GenerationError.
         """
         cancel = threading.Event()
+        keep = self.kept.keep
+        stream = respond(
+            self.engine, self.conversation, self.settings, cancel, seed=seed, keep=keep
+        )
+        self._conclude(self.draw(stream, cancel))
+
+    def go_on(self) -> None:
+        """Write on at the last answer, from the beginning of its last paragraph on the screen.
+
+        Raises GenerationError; ValueError without an answer.
+        """
+        cancel = threading.Event()
+        answer = self.conversation.answer
+        before = (answer.content, answer.reasoning) if answer is not None else ("", "")
+        stream = go_on(self.engine, self.conversation, self.settings, cancel, keep=self.kept.keep)
+        self._conclude(self.draw(stream, cancel, before))
+
+    def draw(
+        self, stream: ChatStream, cancel: threading.Event, before: tuple[str, str] = ("", "")
+    ) -> Finished | None:
+        """Draw what streams, after the end of a text and a reasoning that were there before.
+
+        Returns its end, None where a second Ctrl-C did not wait for it.
+        """
         finished: Finished | None = None
         self.console.print()
-        stream = respond(self.engine, self.conversation, self.settings, cancel, seed=seed)
         try:
             with interrupts_set(cancel), AnswerView(self.console) as view, closing(stream):
+                _begin_with(view, *before)
                 for event in stream:
                     match event:
                         case TextDelta(text):
@@ -97,8 +189,55 @@ class Session:
                             finished = event
         except KeyboardInterrupt:
             self.say("stats-stopped")
+        return finished
+
+    def outlook(self) -> Outlook | None:
+        """How full the context is, None where it cannot be told; counted once for each state."""
+        said = self.conversation
+        state = (
+            said.system,
+            self.settings.max_new_tokens,
+            *((message.id, len(message.content), message.summary) for message in said.path),
+        )
+        if self._outlook is None or self._outlook[0] != state:
+            try:
+                view: Outlook | None = outlook(self.engine, said, self.settings)
+            except ChatError:  # a template that refuses this conversation: asking will tell
+                view = None
+            self._outlook = (state, view)
+        return self._outlook[1]
+
+    def warn_of_full_context(self) -> None:
+        """Say once that the next question will leave turns out, or that it soon comes to that."""
+        view = self.outlook()
+        if view is None or not view.is_nearly_full or not self.conversation.path:
+            self._warned = False
+        elif not self._warned:
+            self._warned = True
+            if view.turns_left_out:
+                self.warn("context-will-leave-out", count=view.turns_left_out)
+            else:
+                self.warn("context-nearly-full", share=round(100 * (view.share or 0)))
+
+    def _conclude(self, finished: Finished | None) -> None:
+        """The line under an answer, and what to know before the next question."""
         if finished is not None:
-            self._print(stats_line(finished, self.engine.context_length, self.texts), "dim")
+            line = stats_line(finished, self.engine.context_length, self.texts)
+            answer = self.conversation.answer
+            if answer is not None and len(answer.versions) > 1:
+                number, count = answer.versions.index(answer) + 1, len(answer.versions)
+                version = self.texts("version-of", number=number, count=count)
+                line = f"{line}{SEPARATOR}{version}"
+            self._print(line, "dim")
+        self.warn_of_full_context()
 
     def _print(self, text: str, style: str) -> None:
         self.console.print(Prose(Text(clean(text), style=style)))
+
+
+def _begin_with(view: AnswerView, text: str, reasoning: str) -> None:
+    """Show the last paragraph again of what goes on."""
+    if text:
+        view.write(split(text)[-1].source if split(text) else text)
+    elif reasoning:
+        view.reason(reasoning.rpartition("\n")[2])

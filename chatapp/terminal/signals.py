@@ -12,7 +12,6 @@ from types import FrameType
 from typing import TextIO
 
 INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
 BROKEN_PIPE = 128 + 13
 """Exit codes, as a shell would report the signals; Windows has no SIGPIPE to take it from."""
 
@@ -55,16 +54,52 @@ def signals_end_at_once(clean_up: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def termination_leaves() -> Iterator[None]:
-    """SIGTERM leaves through every `finally`, with the exit code that tells of it."""
+    """SIGTERM, and SIGHUP of a terminal that is closed, leave through every `finally`, with the
+    exit code that tells of it.
+    """
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(TERMINATED)
+        raise SystemExit(128 + number)
 
-    previous = signal.signal(signal.SIGTERM, terminate)
+    numbers = [signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)  # nohup has it ignored
+    previous = [signal.signal(number, terminate) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Ctrl-C is for the program that runs in the foreground meanwhile, which has it as usual."""
+    previous = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def usual_keys(terminal: TextIO | None) -> Iterator[None]:
+    """What is typed shows and comes by lines, for another program in between `silent_keys`."""
+    if sys.platform == "win32" or terminal is None or not terminal.isatty():
+        yield
+        return
+    import termios
+
+    descriptor = terminal.fileno()
+    before = termios.tcgetattr(descriptor)
+    usual = termios.tcgetattr(descriptor)
+    usual[0] |= termios.ICRNL
+    usual[3] |= termios.ECHO | termios.ICANON
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, usual)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 @contextmanager
