@@ -263,7 +263,7 @@ SENTENCES = {
     "store-again": "What is said is stored again.",
     "list-empty": "No conversation is stored yet.",
     "list-none": "No title has these words; :search looks into the texts, too.",
-    "list-turns": "turns: {count}",
+    "list-turns": "{count} turns",
     "list-more": "These are the first {count}; :sessions {next} shows more. :resume N goes on "
     "with one.",
     "list-resume": ":resume N goes on with one.",

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-
 ENTER, TAB, UP = "\r", "\t", "\x1b[A"
 CTRL_C, CTRL_D = "\x03", "\x04"
 SCRIPTED = ("cli_demo.py", "--engine", "scripted")
+METER = re.compile(r"^(\S+ · )?[0-9,]+ / [0-9,]+ ")
 PATIENCE = 20
 """Seconds to wait for the screen to show something, on a machine that is busy with other things."""
 
@@ -72,6 +73,8 @@ class Person:
         )
         self.child.delaybeforesend = None
         self.raw = ""
+        self.meter = ""
+        """The line below the prompt, when last looked at; what `looks` gives is without it."""
         self._screen = pyte.HistoryScreen(width, height, history=10_000)
         self._stream = pyte.Stream(self._screen)
 
@@ -89,6 +92,7 @@ class Person:
             for line in self._screen.history.top
         ]
         lines = [line.rstrip() for line in (*scrolled, *self._screen.display)]
+        self.meter = lines.pop() if METER.search(lines[-1]) else ""
         return "\n".join(lines).rstrip()
 
     def sees(self, pattern: str, *, times: int = 1) -> str:
@@ -177,9 +181,9 @@ def test_all_the_classic_commands_in_one_scene(sit: Sit, own_data_dir: Path) -> 
     assert ":clear-history" in person.says(":help")
     assert ":reset-conf" in person.says(":h")
     assert "tokens/s" in person.says("Who are you?")
-    assert "> Who are you?\n" in person.says(":history")
+    assert "1 > Who are you?\n" in person.says(":history")
     person.says(":his")
-    person.sees("^> Who are you[?]$", times=3)
+    person.sees("^(1 )?> Who are you[?]$", times=3)
     assert "base seed is 1234." in person.says(":seed")
     assert "base seed is 7." in person.says(":seed 7")
 
@@ -202,10 +206,10 @@ def test_all_the_classic_commands_in_one_scene(sit: Sit, own_data_dir: Path) -> 
     person.says(":clear")
     assert "Who are you?" not in "\n".join(person._screen.display)
     person.says(":cl")
-    assert "turns taken off: 1" in person.says(":clear-history")
+    assert "turns: 1, stays stored" in person.says(":clear-history").replace("\n", " ")
     assert "The conversation is empty" in person.says(":history")
     person.says(":clh")
-    person.sees("turns taken off: 0")
+    person.sees("turns: 0, stays stored")
     assert "did you mean :help" in person.says(":hlep")
     for leave in (":exit", ":quit", ":q"):
         assert person.leaves(leave + ENTER) == 0
@@ -261,7 +265,7 @@ def test_ctrl_c_at_the_prompt_clears_the_line_then_asks_then_leaves(sit: Sit) ->
 
 def test_tab_completes_commands_and_what_follows_them(sit: Sit) -> None:
     person = sit(*SCRIPTED)
-    person.presses(":con" + TAB)
+    person.presses(":conf" + TAB)
     person.sees("^> :conf$")
     person.presses("do_s" + TAB)
     person.sees("^> :conf do_sample=$")

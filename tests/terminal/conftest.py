@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from chatapp.engines.scripted import Script, ScriptedEngine
+from chatapp.store import Chats
 from chatapp.terminal.markdown import THEME
 from chatapp.terminal.session import Session
 from chatapp.texts import Language, Texts
@@ -65,8 +66,14 @@ class Chat(Session):
 
     engine: ScriptedEngine
 
-    def __init__(self, engine: ScriptedEngine, screen: Screen, language: Language) -> None:
-        super().__init__(engine, screen.console, Texts(language), system="Be brief.")
+    def __init__(
+        self,
+        engine: ScriptedEngine,
+        screen: Screen,
+        language: Language,
+        chats: Chats | None = None,
+    ) -> None:
+        super().__init__(engine, screen.console, Texts(language), system="Be brief.", chats=chats)
         self.screen = screen
 
     @property
@@ -89,11 +96,12 @@ def new_chat() -> Callable[..., Chat]:
         language: Language = "en",
         supports: Iterable[str] | None = None,
         context_length: int | None = 4096,
+        chats: Chats | None = None,
     ) -> Chat:
         scripts = [Script([answer]) if isinstance(answer, str) else answer for answer in answers]
         engine = ScriptedEngine(scripts, context_length=context_length)
         if supports is not None:
             engine.supports = frozenset(supports)
-        return Chat(engine, Screen(width), language)
+        return Chat(engine, Screen(width), language, chats)
 
     return build

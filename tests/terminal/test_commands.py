@@ -21,12 +21,15 @@ NewChat = Callable[..., Any]
 def test_the_classic_names_and_aliases_are_all_there() -> None:
     known = {alias: command.name for command in COMMANDS.values() for alias in command.aliases}
     assert list(COMMANDS) == [
-        "help", "exit", "clear", "clear-history", "history", "seed", "conf", "reset-conf",
-        "system", "regen", "undo", "info",
+        "help", "exit", "clear", "info",
+        "history", "regen", "versions", "undo", "edit", "continue", "good", "bad",
+        "new", "sessions", "search", "resume", "title", "delete", "undelete", "fork", "compact",
+        "seed", "conf", "reset-conf", "system",
     ]  # fmt: skip
     assert known == {
         "h": "help", "?": "help", "quit": "exit", "q": "exit", "cl": "clear",
-        "clh": "clear-history", "his": "history",
+        "his": "history", "retry": "regen", "remove": "undo", "cont": "continue",
+        "clear-history": "new", "clh": "new", "list": "sessions", "compress": "compact",
     }  # fmt: skip
 
 
@@ -37,7 +40,7 @@ def test_a_command_says_what_it_does_in_one_line(command: Any) -> None:
 
 
 def test_help_lists_every_command_with_its_aliases_and_arguments(new_chat: NewChat) -> None:
-    chat = new_chat(width=120)
+    chat = new_chat(width=160)
     run_command(chat, ":help")
     for command in COMMANDS.values():
         assert command.usage in chat.said and command.english in chat.said
@@ -60,8 +63,8 @@ def test_help_explains_one_setting(new_chat: NewChat) -> None:
 
 def test_help_speaks_chinese(new_chat: NewChat) -> None:
     chat = new_chat(language="zh")
-    run_command(chat, ":help undo")
-    assert chat.said == ":undo    撤回上一个问题及其回答"
+    run_command(chat, ":help exit")
+    assert chat.said == ":exit  :quit :q  退出"
 
 
 @pytest.mark.parametrize("word", ["exit", "quit", "q"])
@@ -98,7 +101,7 @@ def test_history_shows_questions_and_answers(new_chat: NewChat) -> None:
     chat.ask("How?")
     chat.console.clear()
     run_command(chat, ":his")
-    assert chat.said == "> Hi [b]you[/b]\nHello\n\n> How?\nFine"
+    assert chat.said == "1 > Hi [b]you[/b]\nHello\n\n2 > How?\nFine"
 
 
 def test_seed_shows_and_sets_the_base_seed(new_chat: NewChat) -> None:
@@ -254,8 +257,7 @@ def test_info_shows_the_model_the_engine_and_the_context(new_chat: NewChat) -> N
     run_command(chat, ":info")
     for fact in ("model          scripted", "4096 tokens", "device         none"):
         assert fact in chat.said
-    used = chat.conversation.answer.record.finished.usage.total_tokens
-    assert f"used so far    {used} tokens" in chat.said
+    assert f"used so far    {chat.outlook().used} tokens" in chat.said
 
 
 def test_info_knows_no_context_where_the_engine_does_not(new_chat: NewChat) -> None:

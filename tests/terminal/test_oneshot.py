@@ -11,7 +11,7 @@ from chatapp.engines.scripted import Script, ScriptedEngine
 from chatapp.errors import CommandError, ContextOverflow, GenerationError
 from chatapp.events import ReasoningDelta
 from chatapp.options import parse
-from chatapp.terminal.oneshot import answer_once, read_prompt
+from chatapp.terminal.oneshot import answer_once, kept_for_one, read_prompt
 from chatapp.terminal.plain import StatusLine
 from chatapp.texts import Texts
 
@@ -57,12 +57,14 @@ def test_an_empty_prompt_is_a_sentence(source: io.StringIO | None) -> None:
 
 
 def answered(engine: ScriptedEngine, *flags: str, prompt: str = "Hi") -> str:
-    output = io.StringIO()
+    output, errors = io.StringIO(), io.StringIO()
     options = parse(["-p", prompt, *flags], "chat")
     try:
-        answer_once(engine, prompt, options, output, StatusLine(None), ENGLISH)
+        kept = kept_for_one(options, errors, ENGLISH)
+        answer_once(engine, prompt, options, kept, output, StatusLine(None), ENGLISH)
     finally:
         answered.output = output.getvalue()  # type: ignore[attr-defined]
+        answered.errors = errors.getvalue()  # type: ignore[attr-defined]
     return output.getvalue()
 
 

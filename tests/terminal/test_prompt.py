@@ -16,6 +16,8 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from chatapp.store import open_store
+from chatapp.terminal.commands import COMMANDS
 from chatapp.terminal.prompt import (
     HISTORY_BYTES,
     CommandCompleter,
@@ -92,8 +94,8 @@ def completed(new_chat: Callable[..., Any]) -> Callable[[str], list[str]]:
 @pytest.mark.parametrize(
     ("text", "choices"),
     [
-        (":co", [":conf "]),
-        (":cl", [":clear", ":clear-history"]),
+        (":co", [":continue", ":compact", ":conf "]),
+        (":cl", [":clear", ":new"]),
         (":q", [":exit"]),
         (":regen ", [":regen same"]),
         (":conf ", [":conf temperature=", ":conf do_sample=", ":conf seed="]),
@@ -107,10 +109,12 @@ def completed(new_chat: Callable[..., Any]) -> Callable[[str], list[str]]:
         (":conf do_sample=f", [":conf do_sample=false"]),
         (":conf temperature=", []),
         (":conf nonsense=", []),
-        (":help se", [":help seed", ":help seed"]),
+        (":help see", [":help seed", ":help seed"]),
         (":help reset", [":help reset-conf"]),
         (":nonsense ", []),
         (":undo ", []),
+        (":resume ", []),
+        (":edit a", [":edit answer"]),
         ("hello :co", []),
         ("::co", []),
         ("", []),
@@ -123,7 +127,7 @@ def test_tab_completes_commands_and_their_arguments(
 
 
 def test_every_command_is_offered_after_a_colon(completed: Callable[[str], list[str]]) -> None:
-    assert len(completed(":")) == 12
+    assert len(completed(":")) == len(COMMANDS)
 
 
 def test_the_history_lasts_in_a_file_only_its_owner_can_read(tmp_path: Path) -> None:
@@ -177,6 +181,6 @@ def test_without_a_place_for_the_file_the_history_ends_with_the_session(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("CHATAPP_DATA_DIR", str(tmp_path / "file"))
-    chat = new_chat()
+    chat = new_chat(chats=open_store(str(tmp_path)).chats())
     assert isinstance(open_history(chat), InMemoryHistory)
     assert chat.said == "What you type will not be remembered for the next time: File exists."

@@ -9,8 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from chatapp.settings import SETTING_NAMES, GenerationSettings, expected
-from chatapp.terminal.commands.registry import COMMANDS, Command, Room, cell, command, find
-from chatapp.terminal.commands.settings import supported
+from chatapp.terminal.commands.registry import (
+    COMMANDS,
+    Command,
+    Room,
+    cell,
+    command,
+    find,
+    supported,
+)
 from chatapp.terminal.session import Session
 from chatapp.terminal.wrap import Prose
 from chatapp.texts import Texts

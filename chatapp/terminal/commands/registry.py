@@ -11,6 +11,7 @@ from typing import Literal
 from rich.text import Text
 
 from chatapp.errors import CommandError
+from chatapp.settings import SETTING_NAMES
 from chatapp.terminal.plain import clean, first_line
 from chatapp.terminal.session import Session
 from chatapp.texts import Texts
@@ -92,6 +93,11 @@ def number_in(argument: str, name: str) -> int | None:
     if not re.fullmatch("[0-9]{1,6}", argument) or int(argument) == 0:
         raise CommandError("command-misused", usage=COMMANDS[name].usage)
     return int(argument)
+
+
+def supported(session: Session) -> list[str]:
+    """The settings that the engine honours."""
+    return [name for name in SETTING_NAMES if name in session.engine.supports]
 
 
 def cell(text: str, style: str = "") -> Text:

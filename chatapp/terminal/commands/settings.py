@@ -10,15 +10,10 @@ from rich.text import Text
 
 from chatapp.chat import change_settings
 from chatapp.settings import SETTING_NAMES, parse_assignments
-from chatapp.terminal.commands.registry import cell, command
+from chatapp.terminal.commands.registry import cell, command, supported
 from chatapp.terminal.plain import clean
 from chatapp.terminal.session import Session
 from chatapp.terminal.wrap import Prose
-
-
-def supported(session: Session) -> list[str]:
-    """The settings that the engine honours."""
-    return [name for name in SETTING_NAMES if name in session.engine.supports]
 
 
 def _assignments(session: Session, argument: str) -> Iterable[str]:
