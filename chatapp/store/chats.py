@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from chatapp.errors import StoreError
 from chatapp.messages import Conversation
 from chatapp.store import words
 from chatapp.store.database import Database
-from chatapp.store.kept import Kept, finish_crashed
+from chatapp.store.kept import Kept
+from chatapp.store.rows import finish_crashed, storable
 from chatapp.texts import Sentence
 
 FILE = "chats.db"
@@ -75,7 +78,7 @@ class Store:
         try:
             with self._database.writing() as connection:
                 finish_crashed(connection)
-            self._purge(time.time() - DAYS_DELETED * 86_400)
+                _purge(connection, time.time() - DAYS_DELETED * 86_400)
         except StoreError as error:  # a full disk: what is there can still be read
             self.notices.append(error.sentence)
 
@@ -95,12 +98,16 @@ class Store:
         with self._database.outside_transactions() as connection:
             found = [said for (said,) in connection.execute("PRAGMA integrity_check")]
             orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
-            connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+            try:
+                connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+            except sqlite3.DatabaseError as error:
+                found.append(f"the index of the words: {error}")
         return [said for said in found if said != "ok"] + [f"orphan: {row}" for row in orphans]
 
     def vacuum(self) -> None:
         """Drop deleted conversations for good and give their room back. Raises StoreError."""
-        self._purge(time.time())
+        with self._database.writing() as connection:
+            _purge(connection, time.time())
         with self._database.outside_transactions() as connection:
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             connection.execute("VACUUM")
@@ -108,19 +115,6 @@ class Store:
 
     def close(self) -> None:
         self._database.close()
-
-    def _purge(self, until: float) -> None:
-        """Take the conversations that were deleted by then, and all their words, out."""
-        with self._database.writing() as connection:
-            chats = connection.execute(
-                "SELECT number FROM chats WHERE deleted <= ?", (until,)
-            ).fetchall()
-            for (chat,) in chats:
-                for number, content in connection.execute(
-                    "SELECT number, content FROM messages WHERE chat = ? AND indexed", (chat,)
-                ).fetchall():
-                    words.remove(connection, number, content)
-                connection.execute("DELETE FROM chats WHERE number = ?", (chat,))
 
 
 class Chats:
@@ -140,9 +134,12 @@ class Chats:
 
         Raises StoreError.
         """
+        return self._lines(asked, "title || ' ' || model", limit, offset)
+
+    def _lines(self, asked: str, inside: str, limit: int, offset: int = 0) -> list[ChatLine]:
         conditions, values = ["owner = ?", "deleted IS NULL"], [self._owner]
-        for word in asked.split():
-            conditions.append("(title || ' ' || model) LIKE ? ESCAPE '!'")
+        for word in storable(asked).split():
+            conditions.append(f"({inside}) LIKE ? ESCAPE '!'")
             values.append(f"%{_escaped(word)}%")
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -160,14 +157,13 @@ class Chats:
         if not asked.strip():
             return []
         hits: dict[str, Hit] = {}
-        for line in self.latest(asked, limit):
-            text, marks = words.snippet(line.title, asked)
-            if len(marks) >= len(asked.split()):  # the title has them, not the model's name alone
-                hits[line.id] = Hit(line, None, text, marks)
-        for hit in self._in_texts(asked):
-            if len(hits) >= limit:
-                break
-            hits.setdefault(hit.chat.id, hit)
+        for line in self._lines(asked, "title", limit):
+            hits[line.id] = Hit(line, None, *words.snippet(line.title, asked))
+        with closing(self._in_texts(asked)) as found:
+            for hit in found:
+                if len(hits) >= limit:
+                    break
+                hits.setdefault(hit.chat.id, hit)
         return list(hits.values())
 
     def add(self, conversation: Conversation) -> Kept:
@@ -194,7 +190,7 @@ class Chats:
 
     def rename(self, id: str, title: str) -> None:
         """Give a conversation a title. Raises StoreError."""
-        self._change(id, "title = ?, named = 1", title)
+        self._change(id, "title = ?, named = 1", storable(title))
 
     def delete(self, id: str) -> None:
         """Take a conversation out of all lists; for some days `restore` brings it back.
@@ -221,7 +217,7 @@ class Chats:
             if changed.rowcount == 0:
                 raise StoreError("chat-unknown")
 
-    def _in_texts(self, asked: str) -> Iterator[Hit]:
+    def _in_texts(self, asked: str) -> Generator[Hit, None, None]:
         wanted = words.query(asked)
         if wanted is None:
             return
@@ -244,3 +240,14 @@ class Chats:
 
 def _escaped(word: str) -> str:
     return word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+def _purge(connection: sqlite3.Connection, until: float) -> None:
+    """Take the conversations that were deleted by then, and all their words, out."""
+    chats = connection.execute("SELECT number FROM chats WHERE deleted <= ?", (until,)).fetchall()
+    for (chat,) in chats:
+        for number, content in connection.execute(
+            "SELECT number, content FROM messages WHERE chat = ? AND indexed", (chat,)
+        ).fetchall():
+            words.remove(connection, number, content)
+        connection.execute("DELETE FROM chats WHERE number = ?", (chat,))

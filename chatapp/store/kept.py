@@ -7,31 +7,18 @@ same place both stay, as versions, and the conversation goes on with the later o
 
 from __future__ import annotations
 
-import functools
-import json
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from chatapp.errors import StoreError
 from chatapp.messages import Conversation, Message, new_id
-from chatapp.records import (
-    feedback_as_json,
-    feedback_from_json,
-    packed,
-    record_as_json,
-    record_from_json,
-)
-from chatapp.store import words
+from chatapp.store import rows
 from chatapp.store.database import Database
-
-State: TypeAlias = tuple[Any, ...]
-"""The values of FIELDS, as a message has them; `chosen` as the reply's id."""
-
-FIELDS = ("content", "reasoning", "record", "feedback", "summary", "writing", "chosen")
+from chatapp.store.rows import FIELDS, State, state_of, storable
+from chatapp.store.writers import is_alive, this_process
 
 
 class Unkept:
@@ -62,6 +49,7 @@ class Kept:
         self._lock = threading.RLock()
         self._stored: dict[str, State] = {}
         self._title = ""
+        self._number = 0
         self._revision = 0
         self._writers: dict[str, str] = {}
         """Messages that another process was at work on when we looked, and which."""
@@ -72,21 +60,21 @@ class Kept:
         Returns once it is on disk. Raises nothing: see `failure`.
         """
         with self._lock:
-            tree = [said for said in self.conversation.root.tree() if _is_worth_storing(said)]
-            states = {message.id: _state(message) for message in tree}
+            tree, states = self._worth_storing()
             title = self.conversation.title
             if len(tree) < 2 or (states == self._stored and title == self._title):
                 return
             try:
                 with self._database.writing() as connection:
                     if self._branch_off(connection, tree):
-                        states = {message.id: _state(message) for message in tree}
-                    revision = self._write(connection, tree, states, title)
+                        tree, states = self._worth_storing()
+                    number, revision = self._write(connection, tree, states, title)
             except StoreError as error:
                 self.failure = error
                 return
             self.failure = None
-            self._stored, self._title, self._revision = states, title, revision
+            self._stored, self._title = states, title
+            self._number, self._revision = number, revision
 
     def refresh(self) -> bool:
         """Take over what others have stored since; returns whether there was anything.
@@ -107,22 +95,45 @@ class Kept:
             if self.conversation.title == self._title:
                 self.conversation.title = self._title = title if named else ""
             self._take_over(connection, number)
-            self._revision = revision
+            self._number, self._revision = number, revision
             return True
+
+    def _worth_storing(self) -> tuple[list[Message], dict[str, State]]:
+        """The messages, but answers of which there is nothing yet; each after its parent."""
+        tree = [said for said in self.conversation.root.tree() if _is_worth_storing(said)]
+        return tree, {message.id: state_of(message) for message in tree}
 
     def _branch_off(self, connection: sqlite3.Connection, tree: Sequence[Message]) -> bool:
         """Of an answer that somebody else wrote on at as well, ours becomes another version."""
         branched = False
         for message in tree:
             before = self._stored.get(message.id)
-            if before is None or message.role == "system" or before[0] == message.content:
+            ours = (message.content, message.reasoning)
+            if before is None or message.parent is None or before[:2] == ours:
                 continue
-            found = connection.execute(
-                "SELECT content FROM messages WHERE id = ?", (message.id,)
+            columns = connection.execute(
+                f"SELECT {rows.COLUMNS} FROM messages WHERE id = ?", (message.id,)
             ).fetchone()
-            if found is not None and found[0] != _without_halves(before[0]):
-                message.id, branched = new_id(), True
+            if columns is not None and columns[:2] != tuple(map(storable, before[:2])):
+                self._part(message, message.parent, self._decoded(message.id, columns, None))
+                branched = True
         return branched
+
+    def _part(self, message: Message, parent: Message, theirs: State) -> None:
+        """Leave its name, and those replies that are stored, to what somebody else made of it."""
+        other = Message(message.role, id=message.id, created=message.created)
+        for reply in [reply for reply in message.replies if reply.id in self._stored]:
+            message.withdraw(reply, None)
+            other.add(reply)
+        theirs = self._stored[other.id] = _resolved(other, theirs)
+        rows.take(other, None, theirs)
+        message.id, message.created = new_id(), time.time()
+        following = parent.following
+        parent.withdraw(message, None)
+        parent.add(other)
+        parent.add(message)
+        if following is message:
+            parent.chosen = parent.replies.index(message)
 
     def _write(
         self,
@@ -130,34 +141,42 @@ class Kept:
         tree: Sequence[Message],
         states: Mapping[str, State],
         title: str,
-    ) -> int:
-        """Returns the revision that is known now: the file's, unless others have written too."""
+    ) -> tuple[int, int]:
+        """Returns the number of the conversation's row, and the revision that is known now: the
+        file's, unless others have written too.
+        """
         number, revision = self._row(connection)
-        stored = self._stored if revision else {}
-        said_more = False
+        stored = self._stored
+        if number != self._number:  # new here; or it was dropped for good, and begins again
+            found = connection.execute("SELECT id FROM messages WHERE chat = ?", (number,))
+            stored = {id: stored[id] for (id,) in found if id in stored}
+        said_more = asked = False
         for message in tree:
             before, now = stored.get(message.id), states[message.id]
             if before is None:
-                _insert(connection, number, message, now)
+                rows.insert(connection, number, message, now)
+                asked = asked or message.record is None
             elif before != now:
-                _update(connection, message, before, now)
+                rows.update(connection, message.id, before, now)
             said_more = said_more or before is None or before[0] != now[0]
-        model = next((said.record.model for said in reversed(tree) if said.record), "")
+        retitled, name = title != self._title, storable(self.conversation.name)
         connection.execute(
             """
-            UPDATE chats SET model = ?, turns = ?, deleted = NULL, revision = revision + 1,
+            UPDATE chats SET model = ?, turns = ?, revision = revision + 1,
+                deleted = CASE WHEN ? THEN NULL ELSE deleted END,
                 changed = CASE WHEN ? THEN ? ELSE changed END,
                 title = CASE WHEN ? THEN ? WHEN named THEN title ELSE ? END,
                 named = CASE WHEN ? THEN ? ELSE named END
             WHERE number = ?
             """,
             (
-                *(model, self.conversation.turn, said_more, time.time()),
-                *(title != self._title, title or self.conversation.name, self.conversation.name),
-                *(title != self._title, bool(title), number),
+                *(_last_model(tree), self.conversation.turn),
+                *(asked, said_more, time.time()),  # only a person brings back what was deleted
+                *(retitled, storable(title) or name, name),
+                *(retitled, bool(title), number),
             ),
         )
-        return revision + 1 if revision == self._revision else self._revision
+        return number, revision + 1 if revision == self._revision else self._revision
 
     def _row(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """The number and the revision of the conversation's row, which is made on demand."""
@@ -180,15 +199,15 @@ class Kept:
 
     def _take_over(self, connection: sqlite3.Connection, number: int) -> None:
         known = {message.id: message for message in self.conversation.root.tree()}
-        rows = connection.execute(
-            f"SELECT id, parent, role, created, {', '.join(FIELDS)} FROM messages "
+        found = connection.execute(
+            f"SELECT id, parent, role, created, {rows.COLUMNS} FROM messages "
             "WHERE chat = ? ORDER BY number",
             (number,),
         ).fetchall()
         self._writers.clear()
-        found: dict[str, State] = {}
-        for id, parent, role, created, *columns in rows:
-            found[id] = self._decoded(id, columns, self._stored.get(id))
+        states: dict[str, State] = {}
+        for id, parent, role, created, *columns in found:
+            states[id] = self._decoded(id, columns, self._stored.get(id))
             if id in known:
                 continue
             message = known[id] = Message(role, id=id, created=created)
@@ -196,21 +215,20 @@ class Kept:
                 self.conversation.root = message
             else:
                 known[parent].add(message)
-        for id, state in found.items():
-            _take(known[id], self._stored.get(id), state)
-        self._stored.update(found)
+        for id, state in states.items():
+            states[id] = _resolved(known[id], state)
+            rows.take(known[id], self._stored.get(id), states[id])
+        self._stored = states
 
     def _decoded(self, id: str, columns: Sequence[Any], before: State | None) -> State:
-        """A row's state. What has not changed stays the very object that is known."""
-        values = dict(zip(FIELDS, columns, strict=True))
-        if values["writing"] is not None and values["writing"] != _this_process():
-            self._writers[id] = values["writing"]
-        state = tuple(_decoded(name, value) for name, value in values.items())
-        pairs = zip(before or state, state, strict=True)
-        return tuple(old if old == new else new for old, new in pairs)
+        """A row's state; who writes it is noted."""
+        writer = columns[FIELDS.index("writing")]
+        if writer is not None and writer != this_process():
+            self._writers[id] = writer
+        return rows.decoded(columns, before)
 
     def _notice_crashes(self) -> bool:
-        gone = [id for id, writer in self._writers.items() if not _is_alive(writer)]
+        gone = [id for id, writer in self._writers.items() if not is_alive(writer)]
         for id in gone:
             del self._writers[id]
             message = self.conversation.find(id)
@@ -225,131 +243,20 @@ def _is_worth_storing(message: Message) -> bool:
     return message.role != "assistant" or bool(begun)
 
 
-def _state(message: Message) -> State:
-    following = message.following
-    chosen = following.id if following is not None else None
-    return (*(getattr(message, name) for name in FIELDS[:-1]), chosen)
+def _resolved(message: Message, state: State) -> State:
+    """Its chosen reply may not be stored: nothing was said yet, or its writer crashed before that.
+
+    Until it comes, the conversation goes on with the latest there is.
+    """
+    *others, chosen = state
+    ids = [reply.id for reply in message.replies]
+    if chosen is not None and chosen not in ids:
+        chosen = ids[-1] if ids else None
+    return (*others, chosen)
 
 
-def _take(message: Message, before: State | None, now: State) -> None:
-    """Take over those fields that others changed and we did not."""
-    mine = _state(message)
-    for index, name in enumerate(FIELDS):
-        if now[index] == mine[index] or (before is not None and mine[index] != before[index]):
-            continue
-        if name != "chosen":
-            setattr(message, name, now[index])
-            continue
-        ids = [reply.id for reply in message.replies]
-        # A reply that was chosen and never stored had no words yet when its writer crashed.
-        fallback = len(ids) - 1 if now[index] and ids else None
-        message.chosen = ids.index(now[index]) if now[index] in ids else fallback
-
-
-def _insert(connection: sqlite3.Connection, chat: int, message: Message, state: State) -> None:
-    columns = {
-        "id": message.id,
-        "chat": chat,
-        "parent": message.parent.id if message.parent else None,
-        "role": message.role,
-        "created": message.created,
-        "indexed": 0,
-        **{name: _encoded(name, value) for name, value in zip(FIELDS, state, strict=True)},
-    }
-    cursor = connection.execute(
-        f"INSERT INTO messages ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
-        tuple(columns.values()),
-    )
-    assert cursor.lastrowid is not None
-    _index(connection, cursor.lastrowid, message.role, state)
-
-
-def _update(connection: sqlite3.Connection, message: Message, before: State, now: State) -> None:
-    number, content, indexed = connection.execute(
-        "SELECT number, content, indexed FROM messages WHERE id = ?", (message.id,)
-    ).fetchone()
-    if indexed and content != now[0]:
-        words.remove(connection, number, content)
-        indexed = 0
-    changed = [index for index, name in enumerate(FIELDS) if before[index] != now[index]]
-    assignments = ", ".join(f"{FIELDS[index]} = ?" for index in changed)
-    values = [_encoded(FIELDS[index], now[index]) for index in changed]
-    connection.execute(
-        f"UPDATE messages SET {assignments}, indexed = ? WHERE number = ?",
-        (*values, indexed, number),
-    )
-    if not indexed:
-        _index(connection, number, message.role, now)
-
-
-def _index(connection: sqlite3.Connection, number: int, role: str, state: State) -> None:
-    """Index what is whole; an answer that is being written is when it ends."""
-    values = dict(zip(FIELDS, state, strict=True))
-    if role != "system" and values["content"] and not values["writing"]:
-        words.add(connection, number, values["content"])
-        connection.execute("UPDATE messages SET indexed = 1 WHERE number = ?", (number,))
-
-
-def finish_crashed(connection: sqlite3.Connection) -> None:
-    """Mark the answers whose writer is gone as ended, and index them."""
-    writing = connection.execute(
-        "SELECT number, content, writing, indexed FROM messages WHERE writing IS NOT NULL"
-    ).fetchall()
-    for number, content, writer, indexed in writing:
-        if _is_alive(writer):
-            continue
-        if content and not indexed:
-            words.add(connection, number, content)
-        connection.execute(
-            "UPDATE messages SET writing = NULL, indexed = ? WHERE number = ?",
-            (bool(content), number),
-        )
-
-
-def _encoded(field: str, value: Any) -> Any:
-    """What stands in a field's column."""
-    match field:
-        case "record":
-            return None if value is None else packed(record_as_json(value))
-        case "feedback":
-            return None if value is None else packed(feedback_as_json(value))
-        case "writing":
-            return _this_process() if value else None
-    return _without_halves(value) if isinstance(value, str) else value
-
-
-def _decoded(field: str, column: Any) -> Any:
-    match field:
-        case "record":
-            return None if column is None else record_from_json(json.loads(column))
-        case "feedback":
-            return None if column is None else feedback_from_json(json.loads(column))
-        case "writing":
-            return column is not None and _is_alive(column)
-    return column
-
-
-def _without_halves(text: str) -> str:
-    """Halves of surrogate pairs, which no encoding takes, are replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-@functools.cache
-def _this_process() -> str:
-    return _process(os.getpid())
-
-
-def _process(number: int) -> str:
-    """A process's name, which no later one of the same number has. Raises psutil.Error."""
-    import psutil  # only where an answer is being written: it takes a moment to import
-
-    return f"{number}:{psutil.Process(number).create_time():.2f}"
-
-
-def _is_alive(process: str) -> bool:
-    import psutil
-
-    try:
-        return _process(int(process.partition(":")[0])) == process
-    except (psutil.Error, ValueError):
-        return False
+def _last_model(tree: Sequence[Message]) -> str:
+    """The one that gave the newest answer."""
+    answers = [(said.created, said.record) for said in tree if said.record]
+    record = max(answers, key=lambda answer: answer[0], default=(0.0, None))[1]
+    return storable(record.model) if record else ""

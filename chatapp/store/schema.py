@@ -10,7 +10,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     (
         """
         CREATE TABLE chats (
-            number INTEGER PRIMARY KEY,
+            number INTEGER PRIMARY KEY AUTOINCREMENT, -- never of two conversations
             id TEXT NOT NULL UNIQUE,
             owner TEXT NOT NULL,    -- "": whoever uses this machine
             title TEXT NOT NULL,
