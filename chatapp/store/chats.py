@@ -75,6 +75,9 @@ class Store:
         if self._database.set_aside is not None:
             values = {"path": self.path, "aside": self._database.set_aside}
             self.notices.append(Sentence("store-set-aside", values))
+        if self._database.log_set_aside is not None:
+            log = {"aside": self._database.log_set_aside}
+            self.notices.append(Sentence("store-log-set-aside", log))
         try:
             with self._database.writing() as connection:
                 finish_crashed(connection)

@@ -7,7 +7,9 @@ the machine (https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,8 +21,18 @@ from chatapp.store.schema import MIGRATIONS
 
 SECONDS_FOR_OTHERS = 5.0
 """How long another process may be at the file before we give up."""
+SECONDS_ONCE_LOCKED = 0.1
+"""The same, after we gave up: an answer that streams must not wait that long for each flush."""
 CHECKED_WHOLE = 32 * 2**20
 """Bytes up to which the file is looked through when it is opened; larger ones only in part."""
+
+
+class StoreDamaged(Exception):
+    """The file that was opened is damaged; `inode` tells it from one that replaced it since."""
+
+    def __init__(self, inode: int) -> None:
+        super().__init__(inode)
+        self.inode = inode
 
 
 class Database:
@@ -31,22 +43,26 @@ class Database:
         self.path = path
         self.set_aside: Path | None = None
         """Where the damaged file went that was found."""
+        self.log_set_aside: Path | None = None
+        """Where a copy of its log went, if that was damaged."""
         self._lock = threading.RLock()
+        self._waits = SECONDS_FOR_OTHERS
         try:
             self._connection = self._opened()
-        except sqlite3.Error as error:
-            if not _is_damage(error):
-                raise _said(error, path) from error
-            self.set_aside = _set_aside(path)
+        except StoreDamaged as error:
+            self.set_aside = _set_aside(path, error.inode)
             try:
                 self._connection = self._opened()
-            except sqlite3.Error as second:
-                raise _said(second, path) from second
+            except StoreDamaged as second:
+                raise StoreError("store-damaged", path=path) from second
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it is stored, or nothing. Raises StoreError."""
-        with self._transaction("BEGIN IMMEDIATE") as connection:
+        with self._lock, self._transaction("BEGIN IMMEDIATE") as connection:
+            self._wait_for_others(SECONDS_FOR_OTHERS)
+            if _version(connection) > len(MIGRATIONS):  # brought up to date under our hands
+                raise StoreError("store-newer", path=self.path)
             yield connection
 
     @contextmanager
@@ -85,17 +101,33 @@ class Database:
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
+                    if "locked" in str(error):
+                        self._wait_for_others(SECONDS_ONCE_LOCKED)
                     raise _said(error, self.path) from error
                 raise
 
+    def _wait_for_others(self, seconds: float) -> None:
+        """From now on; without an effect on what runs."""
+        if seconds != self._waits:
+            self._connection.execute(f"PRAGMA busy_timeout={round(seconds * 1000)}")
+            self._waits = seconds
+
     def _opened(self) -> sqlite3.Connection:
+        """Raises StoreDamaged; StoreError for whatever else is in the way."""
         try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            self.path.chmod(0o600)
+            inode = _made(self.path)
+            self.log_set_aside = self.log_set_aside or _copy_of_damaged_log(self.path)
         except OSError as error:
-            raise StoreError(
-                "store-cannot-open", path=self.path, cause=error.strerror or error
-            ) from error
+            raise _cannot_open(self.path, error) from error
+        try:
+            return self._connected()
+        except sqlite3.Error as error:
+            if _is_damage(error):
+                raise StoreDamaged(inode) from error
+            raise _said(error, self.path) from error
+
+    def _connected(self) -> sqlite3.Connection:
+        """Raises sqlite3.Error."""
         connection = sqlite3.connect(
             self.path,
             timeout=SECONDS_FOR_OTHERS,
@@ -110,6 +142,18 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+def _made(path: Path) -> int:
+    """The inode of the file, which is made on demand. Raises OSError.
+
+    An existing file is not opened here: closing it again would drop the locks that SQLite has on
+    it in this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    path.chmod(0o600)
+    return path.stat().st_ino
 
 
 def _configure(connection: sqlite3.Connection) -> None:
@@ -182,21 +226,72 @@ def _is_damage(error: sqlite3.Error) -> bool:
     return type(error) is sqlite3.DatabaseError
 
 
-def _set_aside(path: Path) -> Path:
-    """Move a damaged file, and its log, to a name of its own. Raises StoreError."""
+def _set_aside(path: Path, inode: int) -> Path | None:
+    """Move a damaged file, and its log, to a name of its own; None: another process has done so.
+
+    The log goes first: SQLite would play it back into the new file. Raises StoreError.
+    """
+    try:
+        with _alone_in(path.parent):
+            if not path.exists() or path.stat().st_ino != inode:
+                return None
+            aside = _free_name(path)
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + "-wal").rename(f"{aside}-wal")
+            path.with_name(path.name + "-shm").unlink(missing_ok=True)
+            path.rename(aside)
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    return aside
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Processes take turns. Raises OSError."""
+    if sys.platform == "win32":  # nothing that is open can be moved there in the first place
+        yield
+        return
+    import fcntl
+
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _copy_of_damaged_log(path: Path) -> Path | None:
+    """Of a log that SQLite would write over, because it does not begin as one: a copy is kept.
+
+    Raises OSError.
+    """
+    log = path.with_name(path.name + "-wal")
+    try:
+        with log.open("rb") as opened:
+            header = opened.read(32)
+            whole = len(header) == 32 and opened.read(1)
+    except FileNotFoundError:
+        return None
+    if not whole or header[:4] in (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"):
+        return None
+    aside = _free_name(log)
+    shutil.copyfile(log, aside)
+    aside.chmod(0o600)
+    return aside
+
+
+def _free_name(path: Path) -> Path:
     name = f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
     aside, count = path.with_name(name), 1
     while aside.exists():
         count += 1
         aside = path.with_name(f"{name}-{count}")
-    try:
-        for ending in ("", "-wal"):
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + ending).rename(f"{aside}{ending}")
-        path.with_name(path.name + "-shm").unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError("store-cannot-open", path=path, cause=error.strerror or error) from error
     return aside
+
+
+def _cannot_open(path: Path, error: OSError) -> StoreError:
+    return StoreError("store-cannot-open", path=path, cause=error.strerror or error)
 
 
 def _said(error: sqlite3.Error, path: Path) -> StoreError:

@@ -100,7 +100,11 @@ class Kept:
 
     def _worth_storing(self) -> tuple[list[Message], dict[str, State]]:
         """The messages, but answers of which there is nothing yet; each after its parent."""
-        tree = [said for said in self.conversation.root.tree() if _is_worth_storing(said)]
+        tree = [
+            message
+            for message in self.conversation.root.tree()
+            if message.id in self._stored or _is_worth_storing(message)
+        ]
         return tree, {message.id: state_of(message) for message in tree}
 
     def _branch_off(self, connection: sqlite3.Connection, tree: Sequence[Message]) -> bool:

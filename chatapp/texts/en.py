@@ -207,6 +207,8 @@ SENTENCES = {
     "--data-dir, or chat without it: --private.",
     "store-set-aside": "The file of your conversations was damaged. It is kept as {aside}, and a "
     "new one begins.",
+    "store-log-set-aside": "The newest part of your conversations was not yet in their file, and "
+    "is damaged: a copy of it is kept as {aside}.",
     "chat-unknown": "There is no such conversation: it may have been deleted.",
     "compact-nothing": "There is nothing to sum up yet: the newest turn always stays as it is.",
     "compact-empty": "The model gave no summary, so nothing has changed: try again, or begin "

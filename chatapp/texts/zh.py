@@ -234,6 +234,7 @@ SENTENCES = {
     "store-newer": "{path} 由更新版本的 chatapp 写入：请升级 chatapp，或用 --data-dir 另选目录，"
     "或用 --private 不保存对话。",
     "store-set-aside": "对话文件已损坏，已另存为 {aside}，现在使用新的文件。",
+    "store-log-set-aside": "对话中最新的部分尚未写入对话文件，且已损坏，副本保存为 {aside}。",
     "chat-unknown": "没有这个对话：它可能已被删除。",
     "compact-nothing": "还没有可以总结的内容：最新的一轮总是保持原样。",
     "compact-empty": "模型没有给出总结，因此什么都没有改变：请重试，或新建对话以腾出空间。",
