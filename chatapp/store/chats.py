@@ -96,16 +96,22 @@ class Store:
     def check(self) -> list[str]:
         """What is wrong with the file, as SQLite says it; nothing: it is sound. Takes a while.
 
-        Raises StoreError.
+        Where nothing but the index of the words is damaged, it is made again. Raises StoreError.
         """
+        try:
+            self._check_words()
+        except StoreError:
+            with self._database.writing() as connection:
+                words.rebuild(connection)
+            self._check_words()
         with self._database.outside_transactions() as connection:
             found = [said for (said,) in connection.execute("PRAGMA integrity_check")]
             orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
-            try:
-                connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
-            except sqlite3.DatabaseError as error:
-                found.append(f"the index of the words: {error}")
         return [said for said in found if said != "ok"] + [f"orphan: {row}" for row in orphans]
+
+    def _check_words(self) -> None:
+        with self._database.writing() as connection:
+            connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
 
     def vacuum(self) -> None:
         """Drop deleted conversations for good and give their room back. Raises StoreError."""

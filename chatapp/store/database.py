@@ -7,32 +7,28 @@ the machine (https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from chatapp.errors import StoreError
+from chatapp.store.damage import (
+    StoreDamaged,
+    cannot_open,
+    copy_of_damaged_log,
+    is_damage,
+    look_through,
+    set_aside,
+)
 from chatapp.store.schema import MIGRATIONS
 
 SECONDS_FOR_OTHERS = 5.0
 """How long another process may be at the file before we give up."""
 SECONDS_ONCE_LOCKED = 0.1
 """The same, after we gave up: an answer that streams must not wait that long for each flush."""
-CHECKED_WHOLE = 32 * 2**20
-"""Bytes up to which the file is looked through when it is opened; larger ones only in part."""
-
-
-class StoreDamaged(Exception):
-    """The file that was opened is damaged; `inode` tells it from one that replaced it since."""
-
-    def __init__(self, inode: int) -> None:
-        super().__init__(inode)
-        self.inode = inode
 
 
 class Database:
@@ -50,10 +46,12 @@ class Database:
         try:
             self._connection = self._opened()
         except StoreDamaged as error:
-            self.set_aside = _set_aside(path, error.inode)
+            with closing(error.connection):  # what has been moved, SQLite leaves as it is
+                self.set_aside = set_aside(path, error.inode)
             try:
                 self._connection = self._opened()
             except StoreDamaged as second:
+                second.connection.close()
                 raise StoreError("store-damaged", path=path) from second
 
     @contextmanager
@@ -116,18 +114,9 @@ class Database:
         """Raises StoreDamaged; StoreError for whatever else is in the way."""
         try:
             inode = _made(self.path)
-            self.log_set_aside = self.log_set_aside or _copy_of_damaged_log(self.path)
+            self.log_set_aside = self.log_set_aside or copy_of_damaged_log(self.path)
         except OSError as error:
-            raise _cannot_open(self.path, error) from error
-        try:
-            return self._connected()
-        except sqlite3.Error as error:
-            if _is_damage(error):
-                raise StoreDamaged(inode) from error
-            raise _said(error, self.path) from error
-
-    def _connected(self) -> sqlite3.Connection:
-        """Raises sqlite3.Error."""
+            raise cannot_open(self.path, error) from error
         connection = sqlite3.connect(
             self.path,
             timeout=SECONDS_FOR_OTHERS,
@@ -137,9 +126,13 @@ class Database:
         try:
             _configure(connection)
             _migrate(connection, self.path)
-            _look_through(connection, self.path)
-        except BaseException:
+            look_through(connection, self.path)
+        except BaseException as error:
+            if isinstance(error, sqlite3.Error) and is_damage(error):
+                raise StoreDamaged(connection, inode) from error
             connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise _said(error, self.path) from error
             raise
         return connection
 
@@ -211,92 +204,9 @@ def _copy(path: Path, copy: Path) -> None:
         target.close()
 
 
-def _look_through(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises DatabaseError where the file is damaged, as far as a moment's look can tell."""
-    if path.stat().st_size <= CHECKED_WHOLE:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if found != ("ok",):
-            raise sqlite3.DatabaseError(found[0])
-    for table in ("chats", "messages", "words"):
-        connection.execute(f"SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    """Malformed, or no database at all; what is merely locked or full is an OperationalError."""
-    return type(error) is sqlite3.DatabaseError
-
-
-def _set_aside(path: Path, inode: int) -> Path | None:
-    """Move a damaged file, and its log, to a name of its own; None: another process has done so.
-
-    The log goes first: SQLite would play it back into the new file. Raises StoreError.
-    """
-    try:
-        with _alone_in(path.parent):
-            if not path.exists() or path.stat().st_ino != inode:
-                return None
-            aside = _free_name(path)
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + "-wal").rename(f"{aside}-wal")
-            path.with_name(path.name + "-shm").unlink(missing_ok=True)
-            path.rename(aside)
-    except OSError as error:
-        raise _cannot_open(path, error) from error
-    return aside
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Processes take turns. Raises OSError."""
-    if sys.platform == "win32":  # nothing that is open can be moved there in the first place
-        yield
-        return
-    import fcntl
-
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(opened)
-
-
-def _copy_of_damaged_log(path: Path) -> Path | None:
-    """Of a log that SQLite would write over, because it does not begin as one: a copy is kept.
-
-    Raises OSError.
-    """
-    log = path.with_name(path.name + "-wal")
-    try:
-        with log.open("rb") as opened:
-            header = opened.read(32)
-            whole = len(header) == 32 and opened.read(1)
-    except FileNotFoundError:
-        return None
-    if not whole or header[:4] in (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"):
-        return None
-    aside = _free_name(log)
-    shutil.copyfile(log, aside)
-    aside.chmod(0o600)
-    return aside
-
-
-def _free_name(path: Path) -> Path:
-    name = f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
-    aside, count = path.with_name(name), 1
-    while aside.exists():
-        count += 1
-        aside = path.with_name(f"{name}-{count}")
-    return aside
-
-
-def _cannot_open(path: Path, error: OSError) -> StoreError:
-    return StoreError("store-cannot-open", path=path, cause=error.strerror or error)
-
-
 def _said(error: sqlite3.Error, path: Path) -> StoreError:
     """The sentence for what SQLite says."""
-    if _is_damage(error):
+    if is_damage(error):
         return StoreError("store-damaged", path=path)
     if "full" in str(error):
         return StoreError("store-full", path=path)

@@ -71,3 +71,10 @@ def remove(connection: sqlite3.Connection, number: int, text: str) -> None:
     connection.execute(
         "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", (number, spaced(text))
     )
+
+
+def rebuild(connection: sqlite3.Connection) -> None:
+    """Index again every message that is indexed."""
+    connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    for number, content in connection.execute("SELECT number, content FROM messages WHERE indexed"):
+        add(connection, number, content)
