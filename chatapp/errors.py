@@ -6,7 +6,8 @@ ChatError                  one sentence that says what to do next
  ├─ GenerationError        the engine failed while answering
  │   ├─ ContextOverflow    one message alone does not fit into the model's context
  │   └─ LineFull           too many requests are waiting already
- ├─ StoreError           the stored conversations cannot be read or written
+ ├─ StoreError             the stored conversations cannot be read or written
+ ├─ ExchangeError          a file cannot be exported or imported
  ├─ CommandError           a :command is unknown or misused
  └─ LaunchError            the page cannot be served where it was asked to be
 
@@ -52,6 +53,10 @@ class LineFull(GenerationError):
 
 class StoreError(ChatError):
     """The stored conversations cannot be read or written, or lack the one asked for."""
+
+
+class ExchangeError(ChatError):
+    """A file cannot be exported to or imported from."""
 
 
 class CommandError(ChatError):

@@ -63,3 +63,8 @@ def feedback_from_json(found: Mapping[str, Any]) -> Feedback:
 def packed(value: Mapping[str, Any]) -> str:
     """JSON in one short line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def storable(text: str) -> str:
+    """The text with halves of surrogate pairs, which no encoding takes, replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

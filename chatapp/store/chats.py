@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Generator
@@ -12,11 +13,12 @@ from typing import Any
 
 from chatapp import paths
 from chatapp.errors import StoreError
-from chatapp.messages import Conversation
+from chatapp.messages import Conversation, new_id
+from chatapp.records import storable
 from chatapp.store import words
 from chatapp.store.database import Database
 from chatapp.store.kept import Kept
-from chatapp.store.rows import finish_crashed, storable
+from chatapp.store.rows import finish_crashed
 from chatapp.texts import Sentence
 
 FILE = "chats.db"
@@ -178,6 +180,29 @@ class Chats:
     def add(self, conversation: Conversation) -> Kept:
         """A conversation that is stored from its first question on."""
         return Kept(self._database, self._owner, conversation)
+
+    def take_in(self, conversation: Conversation) -> Kept:
+        """Store a conversation that comes from a file, beside all there are.
+
+        It gets other ids where the store knows one of its own already, whoever has it: what is
+        imported twice is there twice, and never changes what is stored. Raises StoreError.
+        """
+        messages = list(conversation.root.tree())
+        with self._database.reading() as connection:
+            known = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM chats WHERE id = ?) OR EXISTS "
+                "(SELECT 1 FROM messages WHERE id IN (SELECT value FROM json_each(?)))",
+                (conversation.id, json.dumps([message.id for message in messages])),
+            ).fetchone()
+        if known != (0,):
+            conversation.id = new_id()
+            for message in messages:
+                message.id = new_id()
+        kept = self.add(conversation)
+        kept.keep()
+        if kept.failure is not None:
+            raise kept.failure
+        return kept
 
     def open(self, id: str) -> Kept:
         """A stored conversation. Raises StoreError where there is none of that name."""

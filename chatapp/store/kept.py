@@ -15,9 +15,10 @@ from typing import Any
 
 from chatapp.errors import StoreError
 from chatapp.messages import Conversation, Message, new_id
+from chatapp.records import storable
 from chatapp.store import rows
 from chatapp.store.database import Database
-from chatapp.store.rows import FIELDS, State, state_of, storable
+from chatapp.store.rows import FIELDS, State, state_of
 from chatapp.store.writers import is_alive, this_process
 
 

@@ -14,6 +14,7 @@ from chatapp.records import (
     packed,
     record_as_json,
     record_from_json,
+    storable,
 )
 from chatapp.store import words
 from chatapp.store.writers import is_alive, this_process
@@ -98,11 +99,6 @@ def finish_crashed(connection: sqlite3.Connection) -> None:
         if not is_alive(writer):
             connection.execute("UPDATE messages SET writing = NULL WHERE number = ?", (number,))
             _index(connection, number)
-
-
-def storable(text: str) -> str:
-    """Halves of surrogate pairs, which no encoding takes, are replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _index(connection: sqlite3.Connection, number: int) -> None:

@@ -209,6 +209,35 @@ SENTENCES = {
     "new one begins.",
     "store-log-set-aside": "The newest part of your conversations was not yet in their file, and "
     "is damaged: a copy of it is kept as {aside}.",
+    # --- conversations as files
+    "export-untitled": "Conversation",
+    "export-model": "Model",
+    "export-date": "Date",
+    "export-system": "System prompt",
+    "export-question": "{turn}. Question",
+    "export-answer": "Answer",
+    "export-reasoning": "Reasoning",
+    "export-good": "Marked good",
+    "export-bad": "Marked bad",
+    "export-unfinished": "This answer was not finished.",
+    "exchange-exists": "There is a file of that name already, and it stays as it is: {path}. "
+    "Choose another name.",
+    "exchange-cannot-write": "{path} cannot be written ({cause}): choose another place.",
+    "exchange-cannot-read": "{path} cannot be read ({cause}): check its name and your "
+    "rights to it.",
+    "exchange-large": "{path} has more than {limit} MiB: import it in several parts.",
+    "exchange-not-utf8": "{name} is no text in UTF-8: save it as UTF-8, and import it again.",
+    "exchange-not-json": "{name} is no JSON (line {line}: {cause}): import a .json or .jsonl file.",
+    "exchange-unknown": "{name} is in no format that can be imported: chatapp's own JSON, "
+    "ShareGPT, OpenAI messages, Alpaca, or the conversations.json of a ChatGPT export.",
+    "exchange-broken": "In {name}, conversation {number}, {place} is missing or not what it should "
+    "be: correct it and import again; nothing was imported from this file.",
+    "exchange-newer": "A newer chatapp has written {name}: update chatapp to import it.",
+    "exchange-empty": "{name} holds no conversation with a message in it.",
+    "exchange-skipped": "Left out of {name}, because chatapp keeps text alone: {count} calls of "
+    "tools, pictures and files.",
+    "exchange-dataset-info": "{path} is no list of datasets as LLaMA-Factory keeps it, and "
+    "stays as it is: correct it, or export into another folder.",
     "chat-unknown": "There is no such conversation: it may have been deleted.",
     "compact-nothing": "There is nothing to sum up yet: the newest turn always stays as it is.",
     "compact-empty": "The model gave no summary, so nothing has changed: try again, or begin "
