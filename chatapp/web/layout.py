@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import gradio as gr
 
 from chatapp.engines import Engine
 from chatapp.settings import GenerationSettings
-from chatapp.texts import Texts
-from chatapp.web import view
+from chatapp.texts import Sentence, Texts
+from chatapp.web import marks, view
 from chatapp.web.assets import read_asset
 
 DELIMITERS: list[dict[str, str | bool]] = [
@@ -19,13 +20,25 @@ DELIMITERS: list[dict[str, str | bool]] = [
 ]  # no single `$`: prices would turn into formulas
 
 
+SECONDS_BETWEEN_LOOKS = 1.0
+"""How often a page asks whether another tab or program has changed what it shows."""
+
+
 class Layout:
     """All components by name; to be made inside `gr.Blocks`."""
 
     def __init__(
-        self, engine: Engine, system: str, settings: GenerationSettings, texts: Texts
+        self,
+        engine: Engine,
+        notices: Sequence[Sentence],
+        system: str,
+        settings: GenerationSettings,
+        texts: Texts,
     ) -> None:
         self._texts = texts
+        self._notices = notices
+        with gr.Sidebar(position="left", open=False, width=270, elem_id="chats") as self.chats:
+            self._make_shelf()
         with gr.Sidebar(position="right", open=False, width=340, elem_id="panel") as self.panel:
             self._make_panel(engine, system, settings)
         with gr.Column(elem_id="page"):
@@ -35,9 +48,17 @@ class Layout:
                 self._make_composer()
             with gr.Row(elem_id="actions"):
                 self._make_actions()
-        self.asked = gr.Number(0, precision=0, visible=False)
-        self.key = gr.Textbox(visible=False)
-        self.is_wide = gr.Checkbox(visible=False)
+        self._make_unseen()
+
+    def _make_shelf(self) -> None:
+        self.new_chat = self._button("new-chat", size="md")
+        self.search = gr.Textbox(
+            placeholder=self._texts("page-search"),
+            show_label=False,
+            container=False,
+            elem_id="search",
+        )
+        self.shelf = gr.HTML(elem_id="shelf", js_on_load=None)
 
     def _make_panel(self, engine: Engine, system: str, settings: GenerationSettings) -> None:
         gr.HTML(f"<h2>{self._texts('page-settings')}</h2>", js_on_load=None)
@@ -54,8 +75,24 @@ class Layout:
         }
         self.reset = gr.Button(self._texts("page-reset"), size="sm", elem_id="reset")
 
+    def _make_unseen(self) -> None:
+        """What carries values and events; events come only from what stands in the page."""
+        self.asked = gr.Textbox(visible=False)
+        self.key = gr.Textbox(visible=False)
+        self.width = gr.Number(0, precision=0, visible=False)
+        self.address = gr.Textbox(visible=False)
+        self.wake = gr.Number(0, precision=0, visible="hidden")
+        self.clock = gr.Timer(SECONDS_BETWEEN_LOOKS)
+        self.tools = gr.HTML(
+            html_template="",
+            js_on_load=read_asset("page.js"),
+            elem_id="tools",
+            visible="hidden",
+            labels=marks.labels(self._texts),
+        )
+
     def _make_header(self, engine: Engine) -> None:
-        notices = [self._texts(notice) for notice in engine.notices]
+        notices = [self._texts(notice) for notice in (*engine.notices, *self._notices)]
         gr.HTML(
             view.header(engine.model, notices, read_asset("logo.svg")),
             elem_id="header",
@@ -76,6 +113,7 @@ class Layout:
             allow_file_downloads=False,
         )
         self.status = gr.HTML(elem_id="stats", js_on_load=None)
+        self.meter = gr.HTML(elem_id="meter", js_on_load=None)
 
     def _make_composer(self) -> None:
         self.message = gr.Textbox(
@@ -92,8 +130,16 @@ class Layout:
 
     def _make_actions(self) -> None:
         self.regenerate = self._button("regenerate", interactive=False)
+        self.go_on = self._button("continue", visible=False)
         self.undo = self._button("undo", interactive=False)
-        self.new_chat = self._button("new-chat")
+        self.compact = self._button("compact", visible=False)
+        self.private = gr.Checkbox(
+            label=self._texts("page-private"),
+            show_label=False,
+            container=False,
+            elem_id="private",
+            min_width=0,
+        )
 
     def _button(
         self,

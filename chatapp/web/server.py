@@ -26,6 +26,7 @@ from chatapp.flags import DEFAULT_PORT
 from chatapp.loading import Loading
 from chatapp.options import Options
 from chatapp.stats import progress_line
+from chatapp.store import Store, open_store
 from chatapp.texts import Texts
 from chatapp.web.assets import asset, read_asset
 from chatapp.web.guard import Guard
@@ -115,12 +116,13 @@ def _listen_at(name: str, port: int) -> socket.socket:
 
 
 class Site:
-    """The page at a listening socket, with the guard in front of it."""
+    """The page at a listening socket, with the guard in front of it. Raises StoreError."""
 
     def __init__(self, engine: Engine | Loading, options: Options, listener: socket.socket) -> None:
         address, port = listener.getsockname()[:2]
         self._options = options
         self._texts = Texts(options.language)
+        self._store = open_store(options.data_dir)
         self._listener = listener
         self._hosts = Hosts(options.server_name, port)
         self._auth = options.auth
@@ -140,9 +142,9 @@ class Site:
         return Guard(self._waiting, self._hosts, sign_in, self._texts, _is_closed)
 
     def _mount(self, engine: Engine) -> ASGIApp:
-        app, self._end_answers = _mounted(engine, self._options)
+        app, self._end_answers = _mounted(engine, self._options, self._store)
         _erase_progress()
-        for notice in engine.notices:
+        for notice in (*engine.notices, *self._store.notices):
             _tell(sys.stdout, self._texts(notice))
         return app
 
@@ -151,7 +153,10 @@ class Site:
 
         Raises ChatError where there is no engine, or none for these options.
         """
-        self._server.run(sockets=[self._listener])
+        try:
+            self._server.run(sockets=[self._listener])
+        finally:
+            self._store.close()
         if self._waiting is not None and self._waiting.failure is not None:
             raise self._waiting.failure
 
@@ -218,7 +223,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _mounted(engine: Engine, options: Options) -> tuple[FastAPI, Callable[[], None]]:
+def _mounted(engine: Engine, options: Options, store: Store) -> tuple[FastAPI, Callable[[], None]]:
     """The application with the page, and what ends all its answers."""
     _quiet_gradio()
     import gradio as gr
@@ -226,7 +231,7 @@ def _mounted(engine: Engine, options: Options) -> tuple[FastAPI, Callable[[], No
     from chatapp.web.page import Page
     from chatapp.web.theme import theme
 
-    page = Page(engine, options)
+    page = Page(engine, options, store)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         app,
@@ -245,7 +250,7 @@ def _mounted(engine: Engine, options: Options) -> tuple[FastAPI, Callable[[], No
         theme=theme(),
         css=read_asset("page.css"),
     )
-    return app, page.sessions.close_all
+    return app, page.tabs.close_all
 
 
 def _is_closed(path: str) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from chatapp.context import Outlook
 from chatapp.errors import ChatError
 from chatapp.events import Finished, Progress
 from chatapp.messages import Message
@@ -74,7 +75,7 @@ def differences(settings: GenerationSettings, values: Mapping[str, object]) -> d
     }
 
 
-def messages(path: Sequence[Message], texts: Texts, *, writing: bool) -> list[ShownMessage]:
+def messages(path: Sequence[Message], texts: Texts) -> list[ShownMessage]:
     """The last messages as Gradio's chatbot takes them, each answer after its reasoning.
 
     Texts go in blocks: a bare string would be dedented and its tabs expanded.
@@ -82,7 +83,7 @@ def messages(path: Sequence[Message], texts: Texts, *, writing: bool) -> list[Sh
     shown: list[ShownMessage] = []
     for message in path[hidden(path) :]:
         if message.reasoning:
-            pending = writing and message is path[-1] and not message.content
+            pending = message.writing and not message.content
             title = texts("page-thinking" if pending else "page-thought")
             metadata = {"title": title, "status": "pending" if pending else "done"}
             shown.append(_shown("assistant", message.reasoning) | {"metadata": metadata})
@@ -103,10 +104,11 @@ def hidden(path: Sequence[Message]) -> int:
     return first
 
 
-def earlier_line(path: Sequence[Message], texts: Texts) -> str:
-    """HTML that says how many messages are not shown."""
+def earlier_line(path: Sequence[Message], private: bool, texts: Texts) -> str:
+    """HTML above the messages: how many are not shown, and whether they are stored."""
     count = hidden(path)
-    return _paragraph("earlier", texts("page-earlier", count=count)) if count else ""
+    said = _paragraph("earlier", texts("page-earlier", count=count)) if count else ""
+    return said + (_paragraph("note", texts("page-is-private")) if private and path else "")
 
 
 def status(
@@ -114,12 +116,12 @@ def status(
     context_length: int | None,
     progress: Progress | None,
     turns_left_out: int,
-    error: ChatError | None,
+    errors: Iterable[ChatError | None],
     texts: Texts,
 ) -> str:
     """HTML under the conversation: what goes on or went wrong, else the last answer's figures."""
     lines = []
-    if error is not None:
+    for error in filter(None, errors):
         lines.append(_paragraph("error", texts(error.sentence), role="alert"))
     if turns_left_out:
         lines.append(_paragraph("note", texts("turns-left-out", count=turns_left_out)))
@@ -128,6 +130,25 @@ def status(
     elif finished is not None:
         lines.append(_paragraph("figures", stats_line(finished, context_length, texts)))
     return "".join(lines)
+
+
+def meter(outlook: Outlook | None, texts: Texts) -> str:
+    """HTML: how full the context is, and a warning before something is left out."""
+    if outlook is None or not outlook.context:
+        return ""
+    said = texts("page-meter", used=outlook.used, context=outlook.context)
+    share = min(1.0, outlook.share or 0.0)
+    kind = "meter full" if outlook.is_nearly_full else "meter"
+    bar = (
+        f'<div class="{kind}" role="meter" aria-valuemin="0" aria-valuemax="{outlook.context}" '
+        f'aria-valuenow="{outlook.used}" aria-label="{html.escape(said)}" '
+        f'title="{html.escape(said)}"><span style="width: {share:.1%}"></span></div>'
+    )
+    if outlook.turns_left_out:
+        bar += _paragraph("note", texts("page-left-out-next", count=outlook.turns_left_out))
+    elif outlook.is_nearly_full:
+        bar += _paragraph("note", texts("page-nearly-full"))
+    return bar
 
 
 def header(model: str, notices: Sequence[str], logo: str) -> str:

@@ -196,8 +196,17 @@ def test_what_people_write_is_not_printed() -> None:
             values = {each["id"]: each["props"].get("value") for each in config["components"]}
             data = [values[number] for number in ask["inputs"]]
             data[1] = "CANARY"
-            request = {"data": data, "fn_index": ask["id"], "session_hash": "somebody"}
-            assert client.post("/gradio_api/queue/join", json=request).status_code == 200
+            wakes = [
+                each["id"]
+                for each in config["dependencies"]
+                if any(event == "change" for _, event in each["targets"])
+            ]
+            for path, number, sent in (
+                ("run/predict", ask["id"], data),
+                ("queue/join", wakes[0], [""]),
+            ):
+                request = {"data": sent, "fn_index": number, "session_hash": "somebody"}
+                assert client.post(f"/gradio_api/{path}", json=request).status_code == 200
             with client.stream("GET", "/gradio_api/queue/data?session_hash=somebody") as events:
                 assert any("CANARY" in line for line in events.iter_lines())
             client.get("/CANARY")

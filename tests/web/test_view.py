@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.context import Outlook
 from chatapp.errors import ContextOverflow, GenerationError
 from chatapp.events import Finished, Progress, Timings, Usage
 from chatapp.messages import Conversation, Message
@@ -34,39 +35,39 @@ def conversation(turns: int) -> Conversation:
 
 @given(st.text())
 def test_texts_are_shown_as_they_are_in_blocks(text: str) -> None:
-    shown = view.messages([Message("user", text)], TEXTS, writing=False)
+    shown = view.messages([Message("user", text)], TEXTS)
     expected = [{"role": "user", "content": [{"type": "text", "text": text}]}] if text else []
     assert shown == expected
 
 
 def test_reasoning_is_a_message_of_its_own_that_ends_when_the_answer_begins() -> None:
-    answer = Message("assistant", reasoning="hm")
+    answer = Message("assistant", reasoning="hm", writing=True)
     path = [Message("user", "why?"), answer]
-    _, thought = view.messages(path, TEXTS, writing=True)
+    _, thought = view.messages(path, TEXTS)
     assert thought["metadata"] == {"title": "Thinking", "status": "pending"}
     answer.content = "because"
-    _, thought, said = view.messages(path, TEXTS, writing=True)
+    _, thought, said = view.messages(path, TEXTS)
     assert thought["metadata"] == {"title": "Thoughts", "status": "done"}
     assert "metadata" not in said
 
 
 def test_reasoning_that_was_stopped_is_not_pending() -> None:
     path = [Message("user", "why?"), Message("assistant", reasoning="hm")]
-    assert view.messages(path, TEXTS, writing=False)[1]["metadata"]["status"] == "done"
+    assert view.messages(path, TEXTS)[1]["metadata"]["status"] == "done"
 
 
 @pytest.mark.parametrize(("turns", "hidden"), [(0, 0), (1, 0), (20, 0), (21, 2), (50, 60)])
 def test_only_the_last_messages_are_shown_from_a_question_on(turns: int, hidden: int) -> None:
     path = conversation(turns).path
     assert view.hidden(path) == hidden
-    assert len(view.messages(path, TEXTS, writing=False)) == len(path) - hidden
-    assert bool(view.earlier_line(path, TEXTS)) == bool(hidden)
+    assert len(view.messages(path, TEXTS)) == len(path) - hidden
+    assert bool(view.earlier_line(path, False, TEXTS)) == bool(hidden)
 
 
 def test_an_unanswered_question_among_many_does_not_break_the_cut() -> None:
     talk = conversation(20)
     talk.ask("unanswered")
-    assert view.messages(talk.path, TEXTS, writing=False)[0]["role"] == "user"
+    assert view.messages(talk.path, TEXTS)[0]["role"] == "user"
 
 
 def test_there_is_a_control_for_every_setting_an_engine_honours_and_no_other() -> None:
@@ -101,7 +102,7 @@ def test_only_what_a_person_changed_is_a_change() -> None:
 def test_the_status_tells_an_error_what_was_left_out_and_the_figures() -> None:
     finished = Finished("length", Usage(10, 5), Timings(0.5, 1.5), seed=7)
     error = ContextOverflow("context-overflow", tokens=50, context=40)
-    shown = view.status(finished, 40, None, 3, error, TEXTS)
+    shown = view.status(finished, 40, None, 3, [None, error], TEXTS)
     for part in (
         "50 tokens",
         "oldest turns: 3",
@@ -111,13 +112,13 @@ def test_the_status_tells_an_error_what_was_left_out_and_the_figures() -> None:
         'role="alert"',
     ):
         assert part in shown
-    assert "place 2" in view.status(finished, 40, Progress("queued", 2), 0, None, TEXTS)
-    assert view.status(None, 40, None, 0, None, TEXTS) == ""
+    assert "place 2" in view.status(finished, 40, Progress("queued", 2), 0, [], TEXTS)
+    assert view.status(None, 40, None, 0, [], TEXTS) == ""
 
 
 def test_what_comes_from_elsewhere_is_escaped() -> None:
     error = GenerationError("generation-failed", cause="<img src=x onerror=alert(1)>")
-    assert "<img" not in view.status(None, None, None, 0, error, TEXTS)
+    assert "<img" not in view.status(None, None, None, 0, [error], TEXTS)
     assert "<b>" not in view.header("<b>model</b>", ["<b>notice</b>"], "<svg></svg>")
 
 
@@ -126,3 +127,19 @@ def test_updates_get_rarer_as_the_page_grows() -> None:
     assert pauses == sorted(pauses)
     assert 0.08 <= pauses[0] <= 0.12
     assert pauses[-1] <= view.SLOWEST_PAUSE
+
+
+def test_a_private_chat_says_so_once_it_has_begun() -> None:
+    assert view.earlier_line([], True, TEXTS) == ""
+    assert "not stored" in view.earlier_line(conversation(1).path, True, TEXTS)
+
+
+def test_the_meter_warns_before_something_is_left_out() -> None:
+    assert view.meter(None, TEXTS) == view.meter(Outlook(5, None, 0), TEXTS) == ""
+    half = view.meter(Outlook(50, 100, 0), TEXTS)
+    assert "50 of 100" in half
+    assert "width: 50.0%" in half
+    assert "Compact" not in half
+    assert "nearly full" in view.meter(Outlook(85, 100, 0), TEXTS)
+    assert "oldest turns (2)" in view.meter(Outlook(150, 100, 2), TEXTS)
+    assert "width: 100.0%" in view.meter(Outlook(150, 100, 2), TEXTS)

@@ -1,0 +1,39 @@
+"""What a click on the page's own buttons (see `assets/page.js`) asks for, carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chatapp.messages import Feedback
+from chatapp.web.actions import Choose, Edit
+from chatapp.web.tabs import Tab
+
+LONGEST_TITLE = 200
+"""Characters."""
+
+
+def carry_out(tab: Tab, click: Mapping[str, object]) -> None:
+    """Do what was clicked; what a browser of ours would not send is ignored. Raises ChatError."""
+    match click:
+        case {"do": "edit", "message": str(message), "text": str(text)}:
+            tab.act(Edit(message, text))
+        case {"do": "choose", "message": str(message), "step": (1 | -1) as step}:
+            tab.act(Choose(message, step))
+        case {"do": "judge", "message": str(message), "good": bool(good), "why": str(why)}:
+            tab.chat.judge(message, Feedback(good, why))
+        case {"do": "judge", "message": str(message)}:
+            tab.chat.judge(message, None)
+        case {"do": "fork", "message": str(message)}:
+            tab.fork(message)
+        case {"do": "open", "chat": str(chat)}:
+            tab.open(chat)
+        case {"do": "new"}:
+            tab.begin()
+        case {"do": "rename", "chat": str(chat), "title": str(title)}:
+            tab.rename(chat, " ".join(title.split())[:LONGEST_TITLE])
+        case {"do": "delete", "chat": str(chat)}:
+            tab.delete(chat)
+        case {"do": "restore", "chat": str(chat)}:
+            tab.restore(chat)
+        case {"do": "more"}:
+            tab.list_more()
