@@ -112,6 +112,7 @@ SENTENCES = {
     "fit-free": "free on {device}: {free}",
     "conversion-not-saved": "The converted weights could not be saved in {path} ({cause}). "
     "Make room there, or set CHATAPP_CACHE_DIR to another folder.",
+    "cause-weights-missing": "{count} of its weights are missing, among them {weights}",
     "cause-gguf-damaged": "it is damaged, incomplete or no GGUF file at all, or this llama.cpp "
     "does not know its architecture",
     "llamacpp-needs-gguf": "llama.cpp reads .gguf files only, and {path} is none. "

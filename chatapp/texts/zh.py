@@ -138,6 +138,7 @@ SENTENCES = {
     "fit-free": "{device} 空闲：{free}",
     "conversion-not-saved": "转换后的权重无法保存到 {path}（{cause}）。"
     "请在那里腾出空间，或用 CHATAPP_CACHE_DIR 指定其他文件夹。",
+    "cause-weights-missing": "缺少 {count} 个权重，例如 {weights}",
     "cause-gguf-damaged": "文件已损坏、不完整、根本不是 GGUF 文件，"
     "或者此版本的 llama.cpp 不认识它的架构",
     "llamacpp-needs-gguf": "llama.cpp 只能读取 .gguf 文件，而 {path} 不是。"

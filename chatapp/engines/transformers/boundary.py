@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
 from chatapp.engines import OnProgress
@@ -56,7 +58,19 @@ def explained(files: ModelFiles) -> Iterator[None]:
         cause = first_line(error)
         if "does not recognize this architecture" in cause:
             raise LoadError("architecture-unknown", name=files.name) from error
-        raise LoadError("model-broken", name=files.name, cause=cause, path=files.path) from error
+        path = _damaged(files.path) or files.path
+        raise LoadError("model-broken", name=files.name, cause=cause, path=path) from error
+
+
+def _damaged(folder: Path) -> Path | None:
+    """The first safetensors file of a folder whose header does not fit what follows it."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt"):
+                pass
+        except (SafetensorError, OSError):
+            return path
+    return None
 
 
 def first_line(error: Exception) -> str:

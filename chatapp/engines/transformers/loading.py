@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from chatapp.engines.transformers.quantize import check_quantised, hush, method_
 from chatapp.errors import LoadError
 from chatapp.hub import ModelFiles, Source
 from chatapp.hub_files import PICKLED_KINDS
+from chatapp.texts import Sentence
 
 PREFIX_CACHE_SHARE = 4
 """The prefix cache takes at most one part in so many of the memory that is free."""
@@ -82,9 +84,10 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
         tokenizer = _tokenizer(folder, adapter, **trust)
         config = AutoConfig.from_pretrained(folder, **trust)
         check_quantised(config, options.quantize, files.name)
-        model = AutoModelForCausalLM.from_pretrained(
+        model, loaded = AutoModelForCausalLM.from_pretrained(
             folder,
             **trust,
+            output_loading_info=True,
             use_safetensors=None if options.source.allow_pickle else True,
             dtype=placement.dtype,
             device_map=placement.device_map,
@@ -93,6 +96,7 @@ def load_model(files: ModelFiles, options: ModelOptions, on_progress: OnProgress
             # Given as None it would take away the checkpoint's own.
             **({} if how is None else {"quantization_config": how}),
         )
+        check_whole(model, loaded["missing_keys"], files)
         check_guessing(options, model, files.name)
         if adapter is None:
             return LoadedModel(files.name, model.eval(), tokenizer, way)
@@ -119,6 +123,14 @@ def check_trusted(folder: Path, name: str, source: Source) -> None:
     kinds = {file.suffix for file in folder.glob("*") if file.is_file()}
     if not source.allow_pickle and ".safetensors" not in kinds and kinds & {*PICKLED_KINDS}:
         raise LoadError("model-only-pickled", name=name)
+
+
+def check_whole(model: PreTrainedModel, missing: Collection[str], files: ModelFiles) -> None:
+    """Raises LoadError where weights are missing: transformers would make them up."""
+    lost = sorted({*missing} & {name for name, _ in model.named_parameters()})
+    if lost:
+        cause = Sentence("cause-weights-missing", {"weights": lost[0], "count": len(lost)})
+        raise LoadError("model-broken", name=files.name, cause=cause, path=files.path)
 
 
 def prefix_budget(options: ModelOptions, device: torch.device) -> int:

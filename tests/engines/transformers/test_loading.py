@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from chatapp import hub
 from chatapp.engines import ModelOptions, open_engine
@@ -75,6 +77,49 @@ def test_weights_that_are_cut_short_are_a_sentence(broken: Path, size: int) -> N
     weights.write_bytes(weights.read_bytes()[:size])
     with pytest.raises(LoadError, match="broken could not be loaded"):
         load(broken)
+
+
+@pytest.fixture
+def sharded(broken: Path) -> Path:
+    """A tiny model in several files, to be broken."""
+    model = AutoModelForCausalLM.from_pretrained(broken)
+    (broken / "model.safetensors").unlink()
+    model.save_pretrained(broken, max_shard_size="60KB")
+    return broken
+
+
+@pytest.mark.parametrize("size", [0, 7, 100, 5_000, -1, None])
+def test_of_several_files_the_broken_or_missing_one_is_named(
+    sharded: Path, size: int | None
+) -> None:
+    load(sharded)
+    second = sharded / "model-00002-of-00004.safetensors"
+    content = second.read_bytes()
+    second.unlink()
+    if size is not None:
+        second.write_bytes(content[:size])
+    with pytest.raises(LoadError, match=re.escape(str(second))):
+        load(sharded)
+
+
+def test_a_bit_that_flips_in_a_name_is_a_sentence_and_no_made_up_weights(sharded: Path) -> None:
+    shard = sharded / "model-00002-of-00004.safetensors"
+    content = shard.read_bytes()
+    at = content.index(b"model.embed_tokens") + len("model.")
+    shard.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    with pytest.raises(
+        LoadError, match=r"1 of its weights are missing, among them model\.embed_tokens"
+    ):
+        load(sharded)
+
+
+@pytest.mark.parametrize("size", [0, 3, 30, 5_000, 2_000_000, 40_000_000])
+def test_a_gguf_file_that_is_cut_short_is_a_sentence_here_too(tmp_path: Path, size: int) -> None:
+    cut = tmp_path / "cut.gguf"
+    with hub.find(None).path.open("rb") as whole:
+        cut.write_bytes(whole.read(size))
+    with pytest.raises(LoadError, match=r"cut could not be loaded: .* Check .*cut\.gguf"):
+        open_engine(ModelOptions(str(cut), engine="transformers", cpu_only=True))
 
 
 def test_missing_weights_are_a_sentence(broken: Path) -> None:
