@@ -160,6 +160,8 @@ def _check(
     concurrency = getattr(found, "concurrency", None)
     if concurrency is not None and not re.fullmatch("[1-9][0-9]?", concurrency):
         raise ChatError("flag-concurrency-shape", value=concurrency)
+    if getattr(found, "private", False) and found.resume is not None:
+        raise ChatError("flags-apart", one="--private", other="--resume")
     auth = getattr(found, "auth", None)
     if auth is not None and not re.fullmatch("[^:]+:.+", auth, re.DOTALL):
         raise ChatError("flag-auth-shape")

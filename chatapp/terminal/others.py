@@ -68,8 +68,8 @@ class Others:
             version = chats.version()
             if version == self._version and self._writing is None:
                 return bool(self._news)
-            self._version = version
             self._take_over()
+            self._version = version
         except StoreError:
             pass  # whoever stores next will hear of it
         return bool(self._news)

@@ -63,12 +63,11 @@ class Session:
         self.deleted: list[tuple[str, bool]] = []
         """What was deleted since the program began, the last one last: id, and whether it was
         the conversation at hand."""
-        self._failure: Sentence | None = None
+        self._failure = ""
         self._unstored: list[Kept | Unkept] = []
         self._outlook: tuple[object, Outlook | None] | None = None
         self._warned = False
-        self.kept: Kept | Unkept
-        self.begin(Conversation(whole(system)))
+        self.kept = self._placed(Conversation(whole(system)))
 
     @property
     def conversation(self) -> Conversation:
@@ -76,14 +75,13 @@ class Session:
 
     def begin(self, conversation: Conversation) -> None:
         """Chat in a conversation that is not stored yet."""
-        self.take(Unkept(conversation) if self.chats is None else self.chats.add(conversation))
+        self.take(self._placed(conversation))
 
     def take(self, kept: Kept | Unkept) -> None:
         """Chat in this conversation from now on; the one before stays as it is stored."""
-        if hasattr(self, "kept"):
-            self.keep()
-            if self.kept.failure is not None:
-                self._unstored.append(self.kept)
+        self.keep()
+        if self.kept.failure is not None:
+            self._unstored.append(self.kept)
         self.kept = kept
         self._warned = False
 
@@ -94,12 +92,11 @@ class Session:
             kept.keep()
         self._unstored = [kept for kept in self._unstored if kept.failure is not None]
         failing = [kept.failure for kept in (self.kept, *self._unstored) if kept.failure]
-        sentence = failing[0].sentence if failing else None
-        if sentence is not None and sentence != self._failure:
-            self.complain(sentence)
-        if sentence is None and self._failure is not None:
+        told, self._failure = self._failure, str(failing[0]) if failing else ""
+        if self._failure and self._failure != told:
+            self.complain(failing[0].sentence)
+        if told and not self._failure:
             self.say("store-again")
-        self._failure = sentence
 
     def stored(self) -> Chats:
         """The stored conversations. Raises CommandError in a private chat."""
@@ -218,6 +215,9 @@ class Session:
                 self.warn("context-will-leave-out", count=view.turns_left_out)
             else:
                 self.warn("context-nearly-full", share=round(100 * (view.share or 0)))
+
+    def _placed(self, conversation: Conversation) -> Kept | Unkept:
+        return Unkept(conversation) if self.chats is None else self.chats.add(conversation)
 
     def _conclude(self, finished: Finished | None) -> None:
         """The line under an answer, and what to know before the next question."""

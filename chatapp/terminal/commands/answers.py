@@ -91,11 +91,11 @@ def show_or_choose_version(session: Session, argument: str) -> None:
 
 
 def _print_versions(session: Session, places: list[_Place]) -> None:
-    number = 0
+    number, width = 0, len(str(sum(len(place.versions) for place in places))) + 1
     for place in places:
         session.say(place.key, turn=place.turn)
         table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(justify="right", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True, min_width=width)
         for message in place.versions:
             number += 1
             star, style = ("*", "bold") if message is place.present else ("", "")

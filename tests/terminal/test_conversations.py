@@ -1,0 +1,443 @@
+"""The :commands about stored conversations, versions, edits and judgements, on a real store."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatapp.engines.scripted import Script
+from chatapp.errors import CommandError
+from chatapp.store import Store, open_store
+from chatapp.terminal.app import obey
+from chatapp.terminal.commands import run_command
+from chatapp.terminal.listing import age
+from chatapp.texts import Texts
+
+NewChat = Callable[..., Any]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(str(tmp_path / "chats"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def chat(new_chat: NewChat, store: Store) -> Any:
+    """A stored chat with an engine that makes its answers up."""
+    return new_chat(width=100, chats=store.chats())
+
+
+@pytest.fixture
+def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """An editor in which a person does what a Python expression says with the `text`."""
+
+    def use(expression: str) -> None:
+        program = tmp_path / "editor.py"
+        program.write_text(
+            "import pathlib, sys\n"
+            "file = pathlib.Path(sys.argv[1])\n"
+            "text = file.read_text(encoding='utf-8')\n"
+            f"file.write_text({expression}, encoding='utf-8')\n"
+        )
+        monkeypatch.setenv("VISUAL", f"{sys.executable} {program}")
+
+    return use
+
+
+def contents(chat: Any) -> list[str]:
+    return [message.content for message in chat.conversation.path]
+
+
+def after(chat: Any, line: str) -> str:
+    """What a line brings to the screen."""
+    before = len(chat.said)
+    obey(chat, line)
+    return str(chat.said[before:]).strip("\n")
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_what_is_said_is_in_the_store_at_once(chat: Any, store: Store) -> None:
+    obey(chat, "Who are you?")
+    obey(chat, ":system Be kind.")
+    kept = store.chats().open(chat.conversation.id)
+    assert [message.content for message in kept.conversation.path] == contents(chat)
+    assert kept.conversation.system == "Be kind."
+    record = kept.conversation.answer.record
+    assert (record.engine, record.model, record.finished.reason) == ("scripted", "scripted", "stop")
+
+
+def test_a_question_is_stored_before_the_model_is_asked(chat: Any, store: Store) -> None:
+    stream = chat.engine.stream
+    found: list[str] = []
+
+    def asked(*values: Any) -> Any:
+        kept = store.chats().open(chat.conversation.id)
+        found.extend(message.content for message in kept.conversation.path)
+        return stream(*values)
+
+    chat.engine.stream = asked
+    obey(chat, "Who are you?")
+    assert found == ["Who are you?"]
+
+
+def test_an_empty_conversation_is_not_stored(chat: Any, store: Store) -> None:
+    obey(chat, ":title Nothing said")
+    obey(chat, ":new")
+    assert store.chats().latest() == []
+    assert after(chat, ":sessions") == "No conversation is stored yet."
+
+
+def test_sessions_lists_the_newest_first_and_marks_the_one_at_hand(chat: Any) -> None:
+    obey(chat, "First question?")
+    obey(chat, ":new")
+    obey(chat, "Second question?")
+    obey(chat, "And on?")
+    rows = after(chat, ":sessions").splitlines()
+    assert rows[0].split() == "*1 Second question? scripted just now 2 turns".split()
+    assert rows[1].split() == "2 First question? scripted just now 1 turns".split()
+    assert rows[2] == ":resume N goes on with one."
+    assert "Second" not in after(chat, ":list first")
+    assert after(chat, ":sessions nowhere").startswith("No title has these words")
+
+
+def test_a_long_list_is_cut_and_says_how_to_see_more(chat: Any) -> None:
+    for number in range(22):
+        obey(chat, f"Question {number}")
+        obey(chat, ":new")
+    first = after(chat, ":sessions")
+    assert len(first.splitlines()) == 21 and ":sessions 40 shows more" in first
+    whole = after(chat, ":sessions 40")
+    assert len(whole.splitlines()) == 23 and "Question 0 " in whole
+    obey(chat, ":resume 22")
+    assert contents(chat)[0] == "Question 0"
+
+
+def test_search_shows_where_the_words_are_and_resume_takes_its_numbers(
+    new_chat: NewChat, store: Store
+) -> None:
+    chat = new_chat("我住在杭州市。", "In Paris.", chats=store.chats())
+    obey(chat, "Where do you live?")
+    obey(chat, ":new")
+    obey(chat, "And you?")
+    shown = after(chat, ":search 杭州")
+    assert shown.splitlines()[0].split() == "1 Where do you live? just now".split()
+    assert shown.splitlines()[1].strip() == "我住在杭州市。"
+    assert "\x1b[1;33m杭州" in chat.screen.raw
+    obey(chat, ":resume 1")
+    assert contents(chat) == ["Where do you live?", "我住在杭州市。"]
+    assert after(chat, ":search nowhere") == "Nothing that was said has nowhere."
+
+
+def test_resume_goes_back_to_the_conversation_before_and_shows_its_end(
+    new_chat: NewChat, store: Store
+) -> None:
+    chat = new_chat("one", "two", "three", "other", "four", chats=store.chats())
+    for question in ("First?", "Second?", "Third?"):
+        obey(chat, question)
+    earlier = chat.conversation.id
+    obey(chat, ":new")
+    obey(chat, "Something else?")
+    shown = after(chat, ":resume")
+    assert chat.conversation.id == earlier
+    assert shown.splitlines() == [
+        "Going on with: First? (turns: 3)",
+        "",
+        "Earlier turns: 1 (:history shows them).",
+        "2 > Second?",
+        "two",
+        "",
+        "3 > Third?",
+        "three",
+    ]
+    obey(chat, "Fourth?")
+    assert [message.content for message in chat.engine.prompts[-1]][1:] == [
+        "First?", "one", "Second?", "two", "Third?", "three", "Fourth?",
+    ]  # fmt: skip
+
+
+def test_resume_by_words_asks_back_where_several_fit(chat: Any) -> None:
+    for question in ("Tea in China", "Tea in Japan", "Coffee"):
+        obey(chat, question)
+        obey(chat, ":new")
+    shown = after(chat, ":resume tea")
+    assert shown.startswith("Several fit") and len(shown.splitlines()) == 3
+    obey(chat, ":resume 2")
+    assert contents(chat)[0] == "Tea in China"
+    obey(chat, ":resume coffee")
+    assert contents(chat)[0] == "Coffee"
+    obey(chat, f":resume {chat.listed[0]}")
+    assert contents(chat)[0] == "Tea in Japan"
+    with pytest.raises(CommandError, match="goes by nowhere"):
+        run_command(chat, ":resume nowhere")
+    with pytest.raises(CommandError, match="goes by 99"):
+        run_command(chat, ":resume 99")
+
+
+def test_resume_offers_to_go_on_with_what_was_interrupted(new_chat: NewChat, store: Store) -> None:
+    broken = Script(["half an "], error=RuntimeError("the cable"))
+    chat = new_chat(broken, Script(["answer"]), chats=store.chats())
+    obey(chat, "Hi")
+    obey(chat, ":new")
+    shown = after(chat, ":resume")
+    assert "half an\ninterrupted\n" in shown and ":continue goes on with it" in shown
+    obey(chat, ":continue")
+    assert contents(chat) == ["Hi", "half an answer"]
+
+
+def test_a_title_can_be_given_and_is_stored(chat: Any, store: Store) -> None:
+    assert "There is no title yet" in after(chat, ":title")
+    obey(chat, "Who?")
+    assert after(chat, ":title") == "The title is: Who?"
+    obey(chat, ":title About \x1b[2Jwho")
+    assert [line.title for line in store.chats().latest()] == ["About [2Jwho"]
+
+
+def test_what_is_deleted_comes_back(chat: Any, store: Store) -> None:
+    with pytest.raises(CommandError, match="nothing to delete"):
+        run_command(chat, ":delete")
+    obey(chat, "First?")
+    obey(chat, ":new")
+    obey(chat, "Second?")
+    assert after(chat, ":delete") == "Deleted: Second? (:undelete brings it back)."
+    assert contents(chat) == []
+    obey(chat, ":delete 1")
+    assert store.chats().latest() == []
+    assert after(chat, ":undelete") == "It is back: First?"
+    obey(chat, ":undelete")
+    assert contents(chat)[0] == "Second?", "the one that was at hand is at hand again"
+    with pytest.raises(CommandError, match="Nothing was deleted"):
+        run_command(chat, ":undelete")
+
+
+def test_regenerate_three_times_go_back_to_the_first_ask_on_and_all_stay_reachable(
+    chat: Any, store: Store
+) -> None:
+    obey(chat, "Who?")
+    for _ in range(3):
+        obey(chat, ":regen")
+    answers = [answer.content for answer in chat.conversation.question.replies]
+    assert len(answers) == 4 and "version 4 of 4" in chat.said.replace("\n", " ")
+    obey(chat, ":versions 1")
+    obey(chat, "And on?")
+    assert contents(chat)[:3] == ["Who?", answers[0], "And on?"]
+    listed = after(chat, ":versions").splitlines()
+    assert listed[0] == "Answers to question 1:" and listed[1].startswith("*1")
+    assert "messages after it: 2" in listed[1]
+    for number, answer in enumerate(answers, 1):
+        obey(chat, f":versions {number}")
+        assert contents(chat)[1] == answer
+    obey(chat, ":versions 1")
+    assert contents(chat)[2] == "And on?"
+    again = store.chats().open(chat.conversation.id).conversation
+    assert [answer.content for answer in again.path[0].replies] == answers
+
+
+def test_versions_finds_what_was_taken_back_and_every_earlier_place(
+    new_chat: NewChat, store: Store, editor: Callable[[str], None]
+) -> None:
+    chat = new_chat("one", "two", "three", chats=store.chats())
+    with pytest.raises(CommandError, match="no other version"):
+        run_command(chat, ":versions")
+    obey(chat, "First?")
+    editor("'Other?'")
+    obey(chat, ":edit")
+    obey(chat, "Second?")
+    obey(chat, ":undo")
+    listed = after(chat, ":versions")
+    assert "Taken back, after the end of the conversation:\n 1  Second?" in listed
+    assert "Questions in place 1, each with what followed:\n 2  First?" in listed
+    obey(chat, ":versions 1")
+    assert contents(chat) == ["Other?", "two", "Second?", "three"]
+    obey(chat, ":versions 1")
+    assert contents(chat) == ["First?", "one"]
+    with pytest.raises(CommandError, match="no version 9"):
+        run_command(chat, ":versions 9")
+
+
+def test_undo_takes_several_turns_back(new_chat: NewChat) -> None:
+    chat = new_chat()
+    for question in ("First?", "Second?", "Third?"):
+        obey(chat, question)
+    obey(chat, ":undo 2")
+    assert contents(chat)[0] == "First?" and chat.conversation.turn == 1
+    assert chat.said.endswith("Taken back, with its answer: Second?")
+
+
+def test_an_edited_question_is_asked_beside_the_old_one(
+    new_chat: NewChat, store: Store, editor: Callable[[str], None]
+) -> None:
+    chat = new_chat("one", "two", "three", chats=store.chats())
+    obey(chat, "First?\n  indented 你好")
+    obey(chat, "Second?")
+    editor("text.replace('First', 'Better') + '\\n'")
+    obey(chat, ":edit 1")
+    assert contents(chat) == ["Better?\n  indented 你好", "three"]
+    assert len(chat.conversation.root.replies) == 2
+
+
+@pytest.mark.parametrize("expression", ["text", "''", "' \\n\\n'", "text + '\\n'"])
+def test_an_edit_that_changes_nothing_asks_nothing(
+    new_chat: NewChat, editor: Callable[[str], None], expression: str
+) -> None:
+    chat = new_chat("one")
+    obey(chat, "First?")
+    editor(expression)
+    assert after(chat, ":edit").endswith("Nothing was changed, and nothing is asked.")
+    assert contents(chat) == ["First?", "one"] and len(chat.engine.prompts) == 1
+
+
+def test_an_answer_can_be_edited_and_the_model_goes_on_from_it(
+    new_chat: NewChat, editor: Callable[[str], None]
+) -> None:
+    chat = new_chat("one", " and more")
+    obey(chat, "First?")
+    editor("'My own words'")
+    obey(chat, ":edit answer")
+    assert contents(chat) == ["First?", "My own words"] and len(chat.engine.prompts) == 1
+    obey(chat, ":cont")
+    assert contents(chat) == ["First?", "My own words and more"]
+
+
+@pytest.mark.parametrize("program", ["false", "/no/such/editor", "'"])
+def test_an_editor_that_fails_is_a_sentence_and_asks_nothing(
+    new_chat: NewChat, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    chat = new_chat("one")
+    obey(chat, "First?")
+    monkeypatch.setenv("VISUAL", program)
+    with pytest.raises(CommandError, match="failed"):
+        run_command(chat, ":edit")
+    assert contents(chat) == ["First?", "one"]
+
+
+def test_continue_begins_with_the_last_paragraph_on_the_screen(new_chat: NewChat) -> None:
+    chat = new_chat(Script(["First block.\n\n", "- an item\n- half ", "of another"]))
+    obey(chat, ":conf max_new_tokens=2")
+    obey(chat, "Hi")
+    obey(chat, ":conf max_new_tokens=50")
+    shown = after(chat, ":continue")
+    assert shown.splitlines()[0] == " • half of another"
+    assert contents(chat)[1] == "First block.\n\n- an item\n- half of another"
+    with pytest.raises(CommandError, match="is complete"):
+        run_command(chat, ":continue")
+
+
+def test_fork_goes_on_in_a_copy(chat: Any, store: Store) -> None:
+    obey(chat, "First?")
+    obey(chat, "Second?")
+    first, original = contents(chat), chat.conversation.id
+    obey(chat, ":fork 1")
+    assert contents(chat) == first[:2] and chat.conversation.id != original
+    obey(chat, "Otherwise?")
+    assert [line.turns for line in store.chats().latest()] == [2, 2]
+    kept = store.chats().open(original).conversation
+    assert [message.content for message in kept.path] == first
+    with pytest.raises(CommandError, match="no question 7"):
+        run_command(chat, ":fork 7")
+
+
+def test_compact_puts_a_summary_in_place_of_the_oldest_turns(
+    new_chat: NewChat, store: Store
+) -> None:
+    chat = new_chat(
+        "word " * 30, "two", "three", "A summary.", "four", context_length=400, chats=store.chats()
+    )
+    with pytest.raises(CommandError, match="nothing to sum up"):
+        run_command(chat, ":compact")
+    for question in ("First?", "Second?", "Third?"):
+        obey(chat, question)
+    assert "have become" in flat(after(chat, ":compact"))
+    assert "A summary." in chat.said
+    obey(chat, "Fourth?")
+    prompt = chat.engine.prompts[-1]
+    assert prompt[0].content.endswith("A summary.") and "word" not in prompt[0].content
+    assert contents(chat)[1] == "word " * 30
+    assert "What is above stands in prompts as a summary." in after(chat, ":history")
+
+
+def test_a_warning_comes_before_turns_are_left_out_and_once(new_chat: NewChat) -> None:
+    chat = new_chat("word " * 9, "word " * 9, "short", "short", context_length=32)
+    obey(chat, "One?")
+    assert "compact" not in chat.said
+    obey(chat, "Two?")
+    warned = flat(chat.said)
+    assert "The next question will leave out of the prompt, oldest turns: 1" in warned
+    obey(chat, "Three?")
+    assert flat(chat.said).count(":compact sums them up instead") == 1
+
+
+def test_answers_are_judged(chat: Any, store: Store) -> None:
+    with pytest.raises(CommandError, match="no answer to judge"):
+        run_command(chat, ":good")
+    obey(chat, "Hi")
+    obey(chat, ":bad too long")
+    feedback = store.chats().open(chat.conversation.id).conversation.answer.feedback
+    assert (feedback.good, feedback.why) == (False, "too long")
+    assert after(chat, ":history").endswith("bad: too long")
+    obey(chat, ":good")
+    assert store.chats().open(chat.conversation.id).conversation.answer.feedback.good
+
+
+def test_history_shows_the_last_turns(new_chat: NewChat) -> None:
+    chat = new_chat("one", "two", "three")
+    for question in ("First?", "Second?", "Third?"):
+        obey(chat, question)
+    shown = after(chat, ":history 1")
+    assert shown == "Earlier turns: 2 (:history shows them).\n3 > Third?\nthree"
+
+
+def test_info_tells_where_the_conversation_is_stored(chat: Any, store: Store) -> None:
+    shown = after(chat, ":info").replace("\n", "").replace(" ", "")
+    assert chat.conversation.id in shown and str(store.path) in shown
+
+
+@pytest.mark.parametrize("line", [":sessions", ":search x", ":resume", ":delete", ":undelete"])
+def test_a_private_chat_keeps_away_from_the_store(new_chat: NewChat, line: str) -> None:
+    chat = new_chat("one")
+    obey(chat, "Hi")
+    with pytest.raises(CommandError, match="This chat is private"):
+        run_command(chat, line)
+    assert "private, not stored" in after(chat, ":info")
+    assert "turns taken off: 1" in flat(after(chat, ":clh"))
+
+
+def test_a_store_that_fails_is_told_once_and_so_is_that_it_works_again(
+    new_chat: NewChat, store: Store
+) -> None:
+    chat = new_chat("one", "two", "three", "four", chats=store.chats())
+    obey(chat, "First?")
+    connection = store._database._connection
+    connection.execute("PRAGMA query_only=ON")
+    assert "Nothing is being stored" in flat(after(chat, "Second?"))
+    assert "stored" not in after(chat, "Third?")
+    first = chat.conversation.id
+    obey(chat, ":new")
+    assert "stored" not in after(chat, "Elsewhere?")
+    connection.execute("PRAGMA query_only=OFF")
+    assert "What is said is stored again." in after(chat, ":info")
+    kept = store.chats().open(first).conversation
+    assert [message.content for message in kept.path][::2] == ["First?", "Second?", "Third?"]
+    assert len(store.chats().latest()) == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "just now"), (61, "1 min ago"), (7300, "2 h ago"), (90_000, "1 d ago")],
+)
+def test_an_age_is_told_in_the_largest_unit(seconds: float, said: str) -> None:
+    assert age(1000.0, Texts("en"), now=1000.0 + seconds) == said
+
+
+def test_an_age_of_more_than_a_week_is_a_day() -> None:
+    then = time.mktime((2026, 3, 4, 12, 0, 0, 0, 0, -1))
+    assert age(then, Texts("en"), now=then + 8 * 86_400) == "2026-03-04"
