@@ -1,9 +1,10 @@
 """Batcher: several answers at once through transformers' continuous batching.
 
 Batched requests share forward passes, so that eight chats cost little more time than one. In
-exchange batching knows fewer settings (see BATCHED), draws all random numbers from one stream
-(a seed does not repeat a sampled answer), and keeps nothing from turn to turn. While it is at
-work the model's attention is switched, so plain generation must wait for `paused()`.
+exchange it keeps nothing from turn to turn, and what is rounded depends on who else is in the
+batch. On GPUs it knows fewer settings (see BATCHED) and draws all random numbers from one stream
+(a seed does not repeat a sampled answer). While it is at work the model's attention is switched,
+so plain generation must wait for `paused()`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
 
 from chatapp.engines.line import HEARTBEAT
+from chatapp.engines.transformers.choosing import Chooser, Choosers
+from chatapp.engines.transformers.generation import sampling_config
 from chatapp.engines.transformers.streaming import Cancelled, EventStreamer, StopText
 from chatapp.errors import GenerationError
 from chatapp.events import Finished, Reason
@@ -27,7 +30,9 @@ from chatapp.settings import GenerationSettings
 BATCHED = frozenset(
     {"temperature", "top_p", "top_k", "do_sample", "max_new_tokens", "stop", "seed"}
 )
-"""The settings that a batched request can have for itself; the rest must be neutral."""
+"""The settings that a batched request can have for itself on a GPU; the rest must be neutral."""
+CHOOSING = frozenset({"cpu", "mps"})
+"""Devices where batches are computed one by one as they come: requests choose for themselves."""
 PAGE = 32
 """Tokens in one block of the paged cache."""
 TOKENS_PER_STEP = 512
@@ -43,6 +48,7 @@ class Batcher:
         self._end_tokens = end_tokens
         self._blocks = -(-tokens // PAGE)
         self._manager: Any = None
+        self._choosers = Choosers() if model.device.type in CHOOSING else None
         self._numbers = count()
         self._heard: dict[str, SimpleQueue[Any]] = {}
         self._change = threading.Condition()
@@ -51,6 +57,8 @@ class Batcher:
 
     def serves(self, settings: GenerationSettings) -> bool:
         """Whether batching honours these settings; what it lacks must be off."""
+        if self._choosers is not None:
+            return True
         return settings.differences(GenerationSettings()) <= BATCHED
 
     def generate(
@@ -91,7 +99,7 @@ class Batcher:
     def _among_others(self, streamer: EventStreamer) -> Iterator[None]:
         with self._change:
             self._wait(lambda: not self._paused, streamer)
-            if self._manager is None:
+            if self._manager is None or not self._manager.is_running():
                 self._start()
             self._active += 1
         try:
@@ -108,23 +116,25 @@ class Batcher:
             self._change.wait(HEARTBEAT)
 
     def _start(self) -> None:
-        # Each of these processors is there for all requests only if the manager's config needs it;
-        # every request then has values of its own. Greedy is to choose from one token.
+        self.stop()  # what has ended by itself leaves the model's attention switched
         config = GenerationConfig(
-            do_sample=True,
-            temperature=0.5,
-            top_k=50,
-            top_p=0.5,
+            do_sample=self._choosers is None,
             eos_token_id=sorted(self._end_tokens) or -1,
             pad_token_id=next(iter(self._end_tokens), 0),
         )
+        if self._choosers is None:
+            # Each of these processors is there for all requests only if the manager's config needs
+            # it; every request then has values of its own. Greedy is to choose from one token.
+            config.update(temperature=0.5, top_k=50, top_p=0.5)
         batching = ContinuousBatchingConfig(
             page_size=PAGE,
             num_blocks=self._blocks,
             max_batch_tokens=TOKENS_PER_STEP,
-            per_request_processors=True,
+            per_request_processors=self._choosers is None,
         )
         self._manager = self._model.init_continuous_batching(config, batching)
+        if self._choosers is not None:
+            self._manager.logit_processor = self._choosers.as_list()
         self._manager.start()
         threading.Thread(target=self._listen, args=[self._manager], daemon=True).start()
 
@@ -141,6 +151,7 @@ class Batcher:
     ) -> Reason:
         manager, name = self._manager, f"chat-{next(self._numbers)}"
         heard = self._heard[name] = SimpleQueue()
+        chooser = self._choose(name, prompt, settings)
         last = None
         streamer.put(torch.tensor([prompt]))
         try:
@@ -149,23 +160,42 @@ class Batcher:
                 request_id=name,
                 max_new_tokens=settings.max_new_tokens,
                 streaming=True,
-                temperature=1.0 if settings.greedy else settings.temperature,
-                top_k=1 if settings.greedy else settings.top_k or self._model.config.vocab_size,
-                top_p=1.0 if settings.greedy else settings.top_p,
+                **(self._sampling(settings) if chooser is None else {}),
             )
             while last is None or not last.is_finished():
                 last = self._next(heard, manager, streamer)
+                if chooser is not None and chooser.error is not None:
+                    raise chooser.error
                 for token in last.generated_tokens[len(streamer.answer) :]:
                     streamer.put(torch.tensor([token]))
         except StopText:
             return "stop"
         finally:
             del self._heard[name]
+            if self._choosers is not None:
+                del self._choosers.of[name]
             if last is None or not last.is_finished():
                 manager.cancel_request(name)
         streamer.end()
         ended = bool(streamer.answer) and streamer.answer[-1] in self._end_tokens
         return "stop" if ended else "length"
+
+    def _choose(self, name: str, prompt: list[int], settings: GenerationSettings) -> Chooser | None:
+        """The request's chooser, where there are any."""
+        if self._choosers is None:
+            return None
+        config = sampling_config(self._model, settings)
+        chooser = Chooser(self._model, prompt, config, settings.seed)
+        self._choosers.of[name] = chooser
+        return chooser
+
+    def _sampling(self, settings: GenerationSettings) -> dict[str, object]:
+        """What transformers' own processors for each request are told."""
+        return {
+            "temperature": 1.0 if settings.greedy else settings.temperature,
+            "top_k": 1 if settings.greedy else settings.top_k or self._model.config.vocab_size,
+            "top_p": 1.0 if settings.greedy else settings.top_p,
+        }
 
     def _next(self, heard: SimpleQueue[Any], manager: Any, streamer: EventStreamer) -> Any:
         """The next result of a request. Raises Cancelled, GenerationError."""

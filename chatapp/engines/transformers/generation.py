@@ -161,14 +161,8 @@ class Generator:
             hook.remove()
 
     def _config(self, settings: GenerationSettings) -> GenerationConfig:
-        """The model's own generation config with our settings over it, every one explicit."""
-        config = copy.deepcopy(self._model.generation_config)
-        values = {name: getattr(settings, name) for name in SAMPLING}
-        if settings.greedy:
-            neutral = GenerationConfig()
-            values |= {name: getattr(neutral, name) for name in WARPERS} | {"do_sample": False}
+        config = sampling_config(self._model, settings)
         config.update(
-            **values,
             **self._way.settings(),
             max_length=None,
             prefill_chunk_size=PROMPT_CHUNK if self.keeps_prefixes else None,
@@ -217,6 +211,17 @@ class FirstLogitsCheck(LogitsProcessor):  # type: ignore[misc]  # transformers i
             raise GenerationError("not-a-number")
         self._checked = True
         return scores
+
+
+def sampling_config(model: PreTrainedModel, settings: GenerationSettings) -> GenerationConfig:
+    """The model's own generation config with our settings over it, every one explicit."""
+    config = copy.deepcopy(model.generation_config)
+    values = {name: getattr(settings, name) for name in SAMPLING}
+    if settings.greedy:
+        neutral = GenerationConfig()
+        values |= {name: getattr(neutral, name) for name in WARPERS} | {"do_sample": False}
+    config.update(**values)
+    return config
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import torch
 
 from chatapp.engines import ModelOptions, open_engine
 from chatapp.engines.transformers.engine import TransformersEngine
-from chatapp.errors import LoadError
+from chatapp.errors import GenerationError, LoadError
 from chatapp.events import Event, Finished, TextDelta
 from chatapp.messages import Message
 
@@ -28,6 +29,16 @@ def open_tiny(folder: Path, concurrency: int = 1) -> TransformersEngine:
 @pytest.fixture(scope="module")
 def batched(tiny_model: Callable[..., Path]) -> Iterator[TransformersEngine]:
     with closing(open_tiny(tiny_model("qwen2"), concurrency=8)) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def as_on_gpu(tiny_model: Callable[..., Path]) -> Iterator[TransformersEngine]:
+    """Batched with transformers' own processors, as where steps are captured."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chatapp.engines.transformers.batching.CHOOSING", frozenset())
+        engine = open_tiny(tiny_model("qwen2"), concurrency=8)
+    with closing(engine):
         yield engine
 
 
@@ -71,16 +82,78 @@ def test_thirty_two_chats_at_once_get_the_answers_they_get_alone(
     assert [got[number] for number in range(32)] == expected
 
 
-def test_each_request_samples_in_its_own_way(batched: TransformersEngine) -> None:
+def test_on_a_gpu_too(alone: TransformersEngine, as_on_gpu: TransformersEngine) -> None:
+    expected = [text_of(answer(alone, number)) for number in range(8)]
+    got: dict[int, str] = {}
+    at_once(lambda number: got.update({number: text_of(answer(as_on_gpu, number))}), 8)
+    assert [got[number] for number in range(8)] == expected
+
+
+@pytest.mark.parametrize("name", ["batched", "as_on_gpu"])
+def test_each_request_samples_in_its_own_way(name: str, request: pytest.FixtureRequest) -> None:
+    engine = request.getfixturevalue(name)
     got: dict[int, list[str]] = {}
 
     def ask(number: int) -> None:
         temperature = 0 if number % 2 else 2
-        got[number] = [text_of(answer(batched, number, temperature=temperature)) for _ in range(3)]
+        got[number] = [
+            text_of(answer(engine, number, temperature=temperature, seed=seed)) for seed in range(3)
+        ]
 
     at_once(ask, 6)
     assert all(len(set(got[number])) == 1 for number in (1, 3, 5)), "greedy beside the sampled"
     assert all(len(set(got[number])) > 1 for number in (0, 2, 4))
+
+
+def test_every_setting_and_seed_gives_the_text_it_gives_alone(
+    alone: TransformersEngine, batched: TransformersEngine
+) -> None:
+    each: list[dict[str, object]] = [
+        {"temperature": 1, "seed": 5},
+        {"temperature": 1, "seed": 6, "top_p": 0.7},
+        {"temperature": 1.5, "top_k": 5},
+        {"temperature": 1, "min_p": 0.01, "seed": 7},
+        {"temperature": 1, "typical_p": 0.8},
+        {"repetition_penalty": 1.3},
+        {"no_repeat_ngram_size": 2, "max_new_tokens": 40},
+        {},
+    ]
+    expected = [text_of(answer(alone, number, **changes)) for number, changes in enumerate(each)]
+    got: dict[int, str] = {}
+    at_once(
+        lambda number: got.update({number: text_of(answer(batched, number, **each[number]))}), 8
+    )
+    assert [got[number] for number in range(8)] == expected
+
+
+def test_what_is_no_number_ends_one_answer_and_not_the_batch(
+    tiny_model: Callable[..., Path],
+) -> None:
+    with closing(open_tiny(tiny_model("llama"), concurrency=4)) as engine:
+        expected = text_of(answer(engine, 1))
+        weight = engine._model.lm_head.weight
+        kept = weight.detach().clone()
+        with torch.no_grad():
+            weight.fill_(torch.nan)
+        with pytest.raises(GenerationError, match="--dtype"):
+            answer(engine, 1)
+        with torch.no_grad():
+            weight.copy_(kept)
+        assert text_of(answer(engine, 1)) == expected
+
+
+def test_a_batch_that_has_failed_is_replaced(tiny_model: Callable[..., Path]) -> None:
+    with closing(open_tiny(tiny_model("llama"), concurrency=4)) as engine:
+        expected = text_of(answer(engine, 1))
+
+        def fail(*_: object) -> None:
+            hook.remove()
+            raise RuntimeError("a device-side assert")
+
+        hook = engine._model.register_forward_pre_hook(fail)
+        with pytest.raises(GenerationError, match="device-side"):
+            answer(engine, 1)
+        assert text_of(answer(engine, 1)) == expected
 
 
 def test_cancelling_one_leaves_the_others(
@@ -117,8 +190,8 @@ def test_a_stop_text_ends_a_batched_answer(batched: TransformersEngine) -> None:
     assert cut[-1].reason == "stop"
 
 
-def test_what_batching_lacks_is_answered_alone_in_between(
-    alone: TransformersEngine, batched: TransformersEngine
+def test_what_batching_lacks_on_a_gpu_is_answered_alone_in_between(
+    alone: TransformersEngine, as_on_gpu: TransformersEngine
 ) -> None:
     changes = {"repetition_penalty": 1.3}
     expected = text_of(answer(alone, 2, **changes))
@@ -127,16 +200,16 @@ def test_what_batching_lacks_is_answered_alone_in_between(
 
     def ask(number: int) -> None:
         own = changes if number == 6 else {}
-        got[number] = text_of(answer(batched, 2 if number == 6 else number, **own))
+        got[number] = text_of(answer(as_on_gpu, 2 if number == 6 else number, **own))
 
     at_once(ask, 7)
     assert got[6] == expected
     assert [got[number] for number in range(6)] == plain
 
 
-def test_a_seed_holds_for_what_is_answered_alone(batched: TransformersEngine) -> None:
+def test_a_seed_holds_for_what_is_answered_alone(as_on_gpu: TransformersEngine) -> None:
     changes = {"temperature": 1, "min_p": 0.01, "seed": 5}
-    assert text_of(answer(batched, 1, **changes)) == text_of(answer(batched, 1, **changes))
+    assert text_of(answer(as_on_gpu, 1, **changes)) == text_of(answer(as_on_gpu, 1, **changes))
 
 
 def test_the_ninth_of_eight_sees_a_place_in_line(batched: TransformersEngine) -> None:
