@@ -125,8 +125,8 @@ SENTENCES = {
     "notice-no-template": "This model brings no chat template: ChatML is used. "
     "It may be a base model, which continues texts rather than answers.",
     "notice-batching": "Up to {concurrency} chats are answered together (--concurrency): in "
-    "exchange a seed does not repeat a sampled answer, and every turn reads its whole "
-    "conversation.",
+    "exchange every turn reads its whole conversation, and a seed is sure to repeat a sampled "
+    "answer only on a CPU with --dtype float32.",
     "concurrency-unsupported": "{name} cannot answer several chats at once: leave --concurrency "
     "out.",
     "notice-no-system": "This model's template refuses a system message: the system prompt is "

@@ -149,8 +149,9 @@ SENTENCES = {
     "notice-demo": "这是演示模型 {name}：小巧、快速，但常常出错。"
     "请用 -c 指定真正的模型（文件夹、.gguf 文件或模型库名称）。",
     "notice-no-template": "该模型没有对话模板，改用 ChatML。它可能是基座模型，只会续写而不会回答。",
-    "notice-batching": "最多同时回答 {concurrency} 个对话（--concurrency）：相应地，"
-    "相同的种子不会重现采样得到的回答，并且每一轮都要重新读取整个对话。",
+    "notice-batching": "最多同时回答 {concurrency} 个对话（--concurrency）：相应地，每一轮都要"
+    "重新读取整个对话，并且只有在 CPU 上使用 --dtype float32 时，"
+    "相同的种子才一定重现采样得到的回答。",
     "concurrency-unsupported": "{name} 不能同时回答多个对话：请去掉 --concurrency。",
     "notice-no-system": "该模型的模板不接受系统消息：系统提示词将放在第一个问题之前。",
     # --- settings

@@ -213,11 +213,3 @@ class Batcher:
             if result.error is not None:
                 raise GenerationError("generation-failed", cause=result.error)
             return result
-
-
-def kv_bytes_per_token(model: PreTrainedModel) -> int:
-    """The bytes of keys and values that one token takes."""
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(config.num_hidden_layers * heads * width * 2 * model.dtype.itemsize)

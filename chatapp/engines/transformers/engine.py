@@ -15,7 +15,8 @@ from chatapp.engines import split_answer
 from chatapp.engines.device import process_memory
 from chatapp.engines.line import Line
 from chatapp.engines.relay import run
-from chatapp.engines.transformers.batching import Batcher, kv_bytes_per_token
+from chatapp.engines.transformers.batching import Batcher
+from chatapp.engines.transformers.estimate import kv_bytes
 from chatapp.engines.transformers.generation import SAMPLING, Generator, end_tokens
 from chatapp.engines.transformers.loading import LoadedModel
 from chatapp.engines.transformers.prompt import PromptEncoder
@@ -111,9 +112,9 @@ class TransformersEngine:
 
     def _batching(self, cache_bytes: int, concurrency: int) -> Batcher:
         """Raises LoadError for a model that cannot be batched."""
-        if not self._generator.keeps_prefixes or self.context_length is None:
+        token_bytes = kv_bytes(self._model.config.get_text_config(), self._model.dtype, tokens=1)
+        if not (self._generator.keeps_prefixes and token_bytes and self.context_length):
             raise LoadError("concurrency-unsupported", name=self.model)
-        token_bytes = kv_bytes_per_token(self._model)
         tokens = min(concurrency * self.context_length, cache_bytes // token_bytes)
         tokens = max(tokens, self.context_length)  # one chat at least must fit
         return Batcher(self._model, tokens, end_tokens(self._model.generation_config))
