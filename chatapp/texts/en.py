@@ -356,6 +356,11 @@ SENTENCES = {
     "undeleted": "It is back: {title}",
     "forked": "This is a copy now, turns: {count}; the conversation it was made of stays as it is.",
     "fork-title": "{title} (copy)",
+    "export-nothing": "There is nothing to export yet.",
+    "export-kind": "{path} says no format: end its name in .md for Markdown, or in .json for all "
+    "there is.",
+    "exported": "Written: {path}",
+    "imported": "Stored from {name}, conversations: {count}.",
     "compact-stopped": "Stopped: the conversation is as it was.",
     "compacted": "The oldest turns stand in prompts as this summary: {before} tokens have become "
     "{after}. The turns themselves stay stored.",

@@ -24,6 +24,7 @@ def test_the_classic_names_and_aliases_are_all_there() -> None:
         "help", "exit", "clear", "info",
         "history", "regen", "versions", "undo", "edit", "continue", "good", "bad",
         "new", "sessions", "search", "resume", "title", "delete", "undelete", "fork", "compact",
+        "export", "import",
         "seed", "conf", "reset-conf", "system",
     ]  # fmt: skip
     assert known == {

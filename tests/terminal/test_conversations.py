@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 
 from chatapp.engines.scripted import Script
-from chatapp.errors import CommandError
+from chatapp.errors import CommandError, ExchangeError
 from chatapp.store import Store, open_store
 from chatapp.terminal.app import obey
-from chatapp.terminal.commands import run_command
+from chatapp.terminal.commands import COMMANDS, run_command
 from chatapp.terminal.listing import age
 from chatapp.texts import Texts
 
@@ -441,3 +442,58 @@ def test_an_age_is_told_in_the_largest_unit(seconds: float, said: str) -> None:
 def test_an_age_of_more_than_a_week_is_a_day() -> None:
     then = time.mktime((2026, 3, 4, 12, 0, 0, 0, 0, -1))
     assert age(then, Texts("en"), now=then + 8 * 86_400) == "2026-03-04"
+
+
+def test_export_and_import_bring_the_same_conversation_back(
+    chat: Any, store: Store, tmp_path: Path
+) -> None:
+    obey(chat, "Who?")
+    obey(chat, ":regen")
+    obey(chat, f":export {tmp_path}/chat.json")
+    assert str(tmp_path / "chat.json") in chat.said.replace("\n", "")
+    before = [message.content for message in chat.conversation.root.tree()]
+    obey(chat, ":new")
+    shown = after(chat, f":import {tmp_path}/chat.json")
+    assert "Going on with: Who? (turns: 1)" in shown
+    assert [message.content for message in chat.conversation.root.tree()] == before
+    assert len(store.chats().latest()) == 2
+
+
+def test_export_without_a_name_takes_the_title_and_overwrites_nothing(
+    chat: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CommandError, match="nothing to export"):
+        run_command(chat, ":export")
+    obey(chat, "What is ../杭州?")
+    for _ in range(2):
+        obey(chat, ":export")
+    files = sorted(path.name for path in tmp_path.glob("*.md"))
+    assert files == ["What-is-杭州-2.md", "What-is-杭州.md"]
+    assert "What is ../杭州?" in (tmp_path / files[0]).read_text(encoding="utf-8")
+    with pytest.raises(ExchangeError, match="already"):
+        run_command(chat, ":export What-is-杭州")
+    with pytest.raises(CommandError, match="no format"):
+        run_command(chat, ":export chat.docx")
+
+
+def test_import_of_several_lists_them(chat: Any, tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"messages": [{"role": "user", "content": f"Q{number}"}]}) for number in (1, 2)
+    ]
+    (tmp_path / "chats.jsonl").write_text("\n".join(lines))
+    shown = after(chat, f":import {tmp_path}/chats.jsonl")
+    assert "conversations: 2" in shown and "Q1" in shown
+    obey(chat, ":resume 2")
+    assert contents(chat) == ["Q2"]
+    with pytest.raises(ExchangeError, match="cannot be read"):
+        run_command(chat, ":import nowhere.json")
+
+
+def test_tab_completes_files(chat: Any, tmp_path: Path) -> None:
+    (tmp_path / "one.json").touch()
+    (tmp_path / "folder").mkdir()
+    complete = COMMANDS["import"].complete
+    assert list(complete(chat, f"{tmp_path}/o")) == [f"{tmp_path}/one.json"]
+    assert f"{tmp_path}/folder/" in list(complete(chat, f"{tmp_path}/"))
+    assert list(complete(chat, "/no/such/folder/")) == []

@@ -5,7 +5,7 @@ and the README's table come from that. What a command cannot do is a ChatError.
 """
 
 # The order of these imports is the order of the rooms in `:help`.
-from chatapp.terminal.commands import program, answers, conversations, settings  # isort: skip
+from chatapp.terminal.commands import program, answers, conversations, exchange, settings  # isort: skip
 from chatapp.terminal.commands.registry import COMMANDS, Command, find, run_command
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Command",
     "answers",
     "conversations",
+    "exchange",
     "find",
     "program",
     "run_command",
