@@ -9,7 +9,7 @@ from chatapp.texts import Sentence
 
 GB = 10**9
 TOKENS = 1000
-"""The keys and values of so many tokens are told, and must have room beside the weights."""
+"""The keys and values of so many tokens are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,16 @@ class Fit:
     """Bytes free on the device."""
     splittable: int = 0
     """Bytes free on GPU and in main memory together, where the layers may be split."""
+    tokens: int = TOKENS
+    """The keys and values of so many tokens must have room beside the weights."""
+
+    def takes(self, footprint: Footprint) -> int:
+        """Bytes of the weights in one number format, with the least of a KV cache."""
+        return footprint.loaded + self.kv * self.tokens // TOKENS
 
     def holds(self, footprint: Footprint) -> bool:
         """Whether the weights fit, and a short conversation beside them."""
-        return footprint.loaded + self.kv <= self.free
+        return self.takes(footprint) <= self.free
 
     def advice(self) -> Sentence:
         """What to type: nothing where the choice fits, else the flag that would make it fit."""
@@ -55,7 +61,7 @@ class Fit:
         for footprint in smaller:
             if footprint.flags and self.holds(footprint):
                 return Sentence("fit-flags", {"flags": footprint.flags})
-        if self.chosen.loaded + self.kv <= self.splittable:
+        if self.takes(self.chosen) <= self.splittable:
             limit = self.free * 8 // 10 // 2**30
             return Sentence("fit-flags", {"flags": f"--gpu-memory {limit}GiB"})
         return Sentence("fit-nothing")
@@ -66,7 +72,7 @@ class Fit:
             raise LoadError(
                 "model-does-not-fit",
                 name=self.name,
-                needed=_gb(self.chosen.loaded + self.kv),
+                needed=_gb(self.takes(self.chosen)),
                 format=self.chosen.format,
                 device=self.device,
                 free=_gb(self.free),

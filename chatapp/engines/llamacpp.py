@@ -51,6 +51,10 @@ PROMPT_CHUNK = 128
 5 % slower than llama.cpp's 2048."""
 PROMPT_CACHE_MIB = 1024
 LEAST_CONTEXT = 2048
+EMBEDDING = "token_embd.weight"
+"""A row for each token of the vocabulary."""
+FLOAT32 = 4
+"""Bytes of a score."""
 SLOTS = 4
 """How many chats are answered at once unless --concurrency says it."""
 RANDOM_SEED = 2**32 - 1
@@ -304,13 +308,18 @@ def load(files: ModelFiles, options: ModelOptions, on_progress: OnProgress) -> L
 
 
 def estimate(files: ModelFiles, options: ModelOptions) -> Fit:
-    """What a GGUF file takes: as much as it is long. Raises LoadError."""
+    """What a GGUF file takes: its length, and the scores of a chunk of the prompt for every token.
+
+    The KV caches of all chats are taken at the start, LEAST_CONTEXT of each at least.
+    Raises LoadError.
+    """
     if not files.is_gguf:
         raise LoadError("llamacpp-needs-gguf", path=files.path)
     require("xllamacpp", engine="llamacpp", install="python -m pip install 'chatapp[llamacpp]'")
     import xllamacpp
 
-    device, free = _choose_device(xllamacpp.CommonParams(), options, xllamacpp)
+    taken = xllamacpp.CommonParams()
+    device, free = _choose_device(taken, options, xllamacpp)
     try:
         header = gguf.read_header(files.path)
         shapes = [gguf.read_shapes(path) for path in parts(files.path)]
@@ -318,10 +327,13 @@ def estimate(files: ModelFiles, options: ModelOptions) -> Fit:
         cause = Sentence("cause-gguf-damaged")
         raise LoadError("model-broken", name=files.name, cause=cause, path=files.path) from error
     size = sum(path.stat().st_size for path in parts(files.path))
-    stored = Footprint("GGUF", "", size, size)
+    vocabulary = max((part[EMBEDDING][-1] for part in shapes if EMBEDDING in part), default=0)
+    scores = taken.n_ubatch * vocabulary * FLOAT32
+    stored = Footprint("GGUF", "", size, size + scores)
     kv = (gguf.kv_bytes_per_token(header) or 0) * TOKENS
     parameters = sum(prod(shape) for part in shapes for shape in part.values())
-    return Fit(files.name, parameters, (stored,), stored, kv, device, free)
+    tokens = (options.concurrency or SLOTS) * LEAST_CONTEXT
+    return Fit(files.name, parameters, (stored,), stored, kv, device, free, tokens=tokens)
 
 
 def check_fits(files: ModelFiles, options: ModelOptions) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -14,6 +17,7 @@ import pytest
 
 from chatapp import gguf, hub
 from chatapp.engines import ModelOptions, open_engine
+from chatapp.engines.fit import TOKENS
 from chatapp.engines.llamacpp import LlamaCppEngine
 from chatapp.errors import ContextOverflow, GenerationError, LoadError
 from chatapp.events import Finished, Progress, ReasoningDelta, TextDelta
@@ -204,6 +208,31 @@ def test_a_file_of_another_kind_is_a_sentence(tmp_path: Path) -> None:
     shutil.copy(__file__, other)
     with pytest.raises(LoadError, match="notes could not be loaded"):
         open_engine(ModelOptions(str(other), engine="llamacpp", cpu_only=True))
+
+
+MEASURED = """
+import json, sys
+import psutil
+from chatapp.engines import ModelOptions, open_engine, weigh
+options = ModelOptions(None, cpu_only=True, concurrency=int(sys.argv[1]))
+fit = weigh(options)  # imports what an engine stands on
+before = psutil.Process().memory_info().rss
+engine = open_engine(options)
+taken = psutil.Process().memory_info().rss - before
+print(json.dumps([taken, fit.chosen.loaded, fit.kv, engine.context_length]))
+engine.close()
+"""
+
+
+@pytest.mark.parametrize("chats", [1, 3])
+def test_the_estimate_is_what_a_process_holds_within_a_tenth(chats: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(chats)], capture_output=True, text=True, timeout=100
+    )
+    taken, loaded, kv, context = json.loads(done.stdout)
+    caches = chats * context * kv // TOKENS
+    assert taken == pytest.approx(loaded + caches, rel=0.1)
+    assert taken - caches == pytest.approx(loaded, rel=0.1), "the weights by themselves"
 
 
 def test_the_header_tells_context_and_cache_without_the_weights() -> None:
