@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
@@ -59,9 +59,9 @@ def run(options: Options) -> int:
 
 def _answer(options: Options, texts: Texts) -> None:
     prompt = read_prompt(options.prompt, sys.stdin, sys.stderr, texts)
-    kept = kept_for_one(options, sys.stderr, texts)
     status = StatusLine(sys.stderr)
     with signals_end_at_once(status.erase):
+        kept = kept_for_one(options, sys.stderr, texts)
         engine = Loading(options.model).wait(_shown_in(status, texts))
     with closing(engine):
         answer_once(engine, prompt, options, kept, sys.stdout, status, texts)
@@ -70,50 +70,38 @@ def _answer(options: Options, texts: Texts) -> None:
 
 
 def _chat(options: Options, texts: Texts) -> None:
-    store = None if options.private else open_store(options.data_dir)
-    chats = None if store is None else store.chats()
-    resumed = _resumed(options, chats)  # what is wrong is told before a model is loaded
     status = StatusLine(sys.stderr)
-    with silent_keys(sys.stdin) as restore:
+    with ExitStack() as opened, silent_keys(sys.stdin) as restore:
 
         def clean_up() -> None:
             status.erase()
             restore()
 
         with signals_end_at_once(clean_up):
+            # What is wrong with the stored conversations is told before a model is loaded.
+            store = None if options.private else open_store(options.data_dir)
+            chats = None if store is None else store.chats()
+            resumed = _resumed(options, chats)
             loading = Loading(options.model)
             # What takes a while to import comes in while the model loads.
             from rich.console import Console
 
-            from chatapp.terminal.commands.conversations import show_resumed
-            from chatapp.terminal.listing import print_chats
             from chatapp.terminal.markdown import THEME
             from chatapp.terminal.prompt import build_prompt, open_history
             from chatapp.terminal.session import Session
 
-            engine = loading.wait(_shown_in(status, texts))
-        with closing(engine):
-            console = Console(theme=THEME, highlight=False, markup=False, emoji=False)
-            session = Session(
-                engine,
-                console,
-                texts,
-                system=options.system,
-                changes=options.changes,
-                chats=chats,
-            )
-            session.greet()
-            for notice in store.notices if store is not None else ():
+            engine = opened.enter_context(closing(loading.wait(_shown_in(status, texts))))
+        console = Console(theme=THEME, highlight=False, markup=False, emoji=False)
+        session = Session(
+            engine, console, texts, system=options.system, changes=options.changes, chats=chats
+        )
+        session.greet()
+        if store is not None:
+            opened.callback(store.close)
+            for notice in store.notices:
                 session.warn(notice)
-            if chats is not None and len(resumed) == 1:
-                session.take(chats.open(resumed[0].id))
-                show_resumed(session)
-                console.print()
-            elif resumed:
-                session.say("resume-several")
-                print_chats(session, resumed)
-                console.print()
-            converse(session, build_prompt(session, open_history(session, options.data_dir)))
+        _begin(session, resumed)
+        converse(session, build_prompt(session, open_history(session, options.data_dir)))
 
 
 def _resumed(options: Options, chats: Chats | None) -> list[ChatLine]:
@@ -124,6 +112,22 @@ def _resumed(options: Options, chats: Chats | None) -> list[ChatLine]:
     if not found:
         raise nothing_found(options.resume)
     return found
+
+
+def _begin(session: Session, resumed: Sequence[ChatLine]) -> None:
+    """Go on with the conversation that --resume means; where several fit, show which."""
+    from chatapp.terminal.commands.conversations import show_resumed
+    from chatapp.terminal.listing import print_chats
+
+    if session.chats is None or not resumed:
+        return
+    if len(resumed) == 1:
+        session.take(session.chats.open(resumed[0].id))
+        show_resumed(session)
+    else:
+        session.say("resume-several")
+        print_chats(session, resumed)
+    session.console.print()
 
 
 def _shown_in(status: StatusLine, texts: Texts) -> Callable[[Progress | None], None]:

@@ -28,7 +28,7 @@ from chatapp.stats import SEPARATOR, progress_line, stats_line
 from chatapp.store import Chats, Kept, Unkept
 from chatapp.terminal.markdown import split
 from chatapp.terminal.plain import clean, whole
-from chatapp.terminal.signals import interrupts_set
+from chatapp.terminal.signals import interrupts_ignored, interrupts_set
 from chatapp.terminal.view import AnswerView
 from chatapp.terminal.wrap import Prose
 from chatapp.texts import Sentence, Texts
@@ -87,9 +87,9 @@ class Session:
 
     def keep(self) -> None:
         """Store what is new; where that fails, or works again, a sentence says so once."""
-        self.kept.keep()
-        for kept in self._unstored:
-            kept.keep()
+        with interrupts_ignored():  # Ctrl-C a moment too late must not cost what was said
+            for kept in (self.kept, *self._unstored):
+                kept.keep()
         self._unstored = [kept for kept in self._unstored if kept.failure is not None]
         failing = [kept.failure for kept in (self.kept, *self._unstored) if kept.failure]
         told, self._failure = self._failure, str(failing[0]) if failing else ""

@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from pathlib import Path
 import pexpect
 import pyte
 import pytest
+
+from chatapp.store import open_store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 
@@ -58,9 +61,14 @@ with silent_keys(sys.stdin):
 class Person:
     """Someone in front of a terminal."""
 
-    def __init__(self, command: Sequence[str], root: Path, size: tuple[int, int]) -> None:
+    def __init__(
+        self, command: Sequence[str], root: Path, size: tuple[int, int], reports: bool
+    ) -> None:
+        """`reports`: whether the terminal tells where the cursor is, as most do."""
         width, height = size
-        environment = {**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm-256color"}
+        environment = {**os.environ, "TERM": "xterm-256color"}
+        if not reports:
+            environment["PROMPT_TOOLKIT_NO_CPR"] = "1"
         for name in ("NO_COLOR", "COLUMNS", "LINES"):
             environment.pop(name, None)
         self.child = pexpect.spawn(
@@ -77,6 +85,8 @@ class Person:
         """The line below the prompt, when last looked at; what `looks` gives is without it."""
         self._screen = pyte.HistoryScreen(width, height, history=10_000)
         self._stream = pyte.Stream(self._screen)
+        if reports:
+            self._screen.write_process_input = self.child.send
 
     def looks(self) -> str:
         """The screen now, and what scrolled out of it above."""
@@ -103,6 +113,13 @@ class Person:
             assert self.child.isalive() or self._has_more(), f"{pattern!r} never came:\n{screen}"
             time.sleep(0.01)
         return screen
+
+    def knows(self, pattern: str) -> None:
+        """Wait for the line below the prompt to have the pattern."""
+        until = time.monotonic() + PATIENCE
+        while self.looks() and not re.search(pattern, self.meter):
+            assert time.monotonic() < until, self.meter
+            time.sleep(0.01)
 
     def presses(self, keys: str) -> None:
         self.child.send(keys)
@@ -152,8 +169,10 @@ def sit(here: Path) -> Iterator[Sit]:
     """Sits someone down in front of a program, and waits for its prompt."""
     people: list[Person] = []
 
-    def down(*command: str, size: tuple[int, int] = (80, 24), ready: bool = True) -> Person:
-        people.append(Person(command, here, size))
+    def down(
+        *command: str, size: tuple[int, int] = (80, 24), ready: bool = True, reports: bool = False
+    ) -> Person:
+        people.append(Person(command, here, size, reports))
         if ready:
             people[-1].is_asked()
         return people[-1]
@@ -246,6 +265,141 @@ def test_ctrl_c_in_the_middle_keeps_the_part_and_the_next_question_works(sit: Si
     assert "> Second?" in history
 
 
+def test_a_conversation_is_resumed_in_the_next_session(sit: Sit) -> None:
+    person = sit(*SCRIPTED, size=(100, 40))
+    person.says("What is in 杭州市?")
+    person.says(":new")
+    person.says("Something else?")
+    assert person.leaves() == 0
+    again = sit(*SCRIPTED, "--resume", size=(100, 40), reports=True)
+    assert "Going on with: Something else? (turns: 1)" in again.looks()
+    listed = again.says(":sessions")
+    assert re.search(r"^\*1  Something else\? .*\n 2  What is in 杭州市\? ", listed, re.MULTILINE)
+    assert again.says(":search 杭州").count("What is in 杭州市?") == 2
+    again.says(":resume 1")
+    again.sees(r"^1 > What is in 杭州市\?$")
+    again.says("And on?")
+    again.sees("tokens/s")
+    again.knows("/ 4,096 tokens .* · What is in 杭州市?")
+    again.leaves()
+    third = sit(*SCRIPTED, "--resume", "杭州")
+    third.sees(r"^2 > And on\?$")
+
+
+def test_after_three_times_again_the_first_answer_goes_on_and_all_are_reachable(sit: Sit) -> None:
+    person = sit(*SCRIPTED, size=(100, 70))
+    answers = [the_answer(person.says("Who are you?"), "Who are you?")]
+    for _ in range(3):
+        person.says(":clear")
+        answers.append(the_answer(person.says(":regen"), ":regen"))
+    assert len(set(answers)) == 4
+    person.says(":clear")
+    assert answers[0] in person.says(":versions 1")
+    person.says("And on?")
+    person.sees("tokens/s")
+    person.says(":clear")
+    person.says(":versions")
+    person.sees("messages after it: 2")
+    for number in (4, 3, 2):
+        person.says(":clear")
+        assert answers[number - 1] in person.says(f":versions {number}")
+    person.says(":clear")
+    assert "2 > And on?" in person.says(":versions 1")
+
+
+def the_answer(screen: str, line: str) -> str:
+    found = re.search(rf"> {re.escape(line)}\n\n(.*?)\n\d+ tokens · ", screen, re.DOTALL)
+    assert found is not None, screen
+    return found[1]
+
+
+def test_a_question_is_edited_in_the_persons_editor(
+    sit: Sit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text(
+        "#!/bin/sh\nstty -a > " + str(tmp_path / "keys") + "\nsed -i s/Who/What/ $1\n"
+    )
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(editor))
+    person = sit(*SCRIPTED)
+    person.says("Who are you?")
+    person.says(":edit")
+    person.sees("tokens/s", times=2)
+    assert "1 > What are you?\n" in (history := person.says(":history"))
+    assert "version 2 of 2" in history
+    assert {"echo", "icanon", "icrnl"} <= set((tmp_path / "keys").read_text().split())
+    person.says(":edit")
+    person.sees("Nothing was changed, and nothing is asked.")
+
+
+def test_a_stopped_answer_goes_on_where_it_stopped(sit: Sit) -> None:
+    person = sit(*SCRIPTED, size=(100, 40))
+    person.presses("Who are you?" + ENTER)
+    person.sees("^streams has and")
+    person.presses(CTRL_C)
+    part = the_part(person)
+    person.is_asked()
+    screen = person.says(":continue")
+    assert f"> :continue\n\n{part} " in screen and screen.count("stopped") == 1
+    history = person.says(":history").rpartition(":history")[2]
+    assert f"1 > Who are you?\n{part} " in history and "stopped" not in history
+
+
+def the_part(person: Person) -> str:
+    screen = person.sees(r"stopped · \d+ tokens")
+    found = re.search(r"> Who are you[?]\n\n(.*?)\nstopped", screen, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_two_terminals_in_one_conversation_see_each_other(sit: Sit) -> None:
+    one = sit(*SCRIPTED)
+    one.says("Who are you?")
+    other = sit(*SCRIPTED, "--resume")
+    other.presses("half a question")
+    other.sees("^> half a question$")
+    one.says("Said in one?")
+    begin = time.monotonic()
+    other.sees(r"^2 > Said in one\?\n(Elsewhere an answer.*\n\n)?\w+.*")
+    other.sees(r"^\w+( \w+)+\.?\n\n?> half a question$")
+    assert time.monotonic() - begin < 2
+    assert other.looks().endswith("> half a question"), "what is being typed stays"
+    other.says(" from the other?")
+    one.sees(r"^3 > half a question from the other\?$")
+    one.says("And on?")
+    assert "4 > And on?\n" in one.says(":history")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_what_a_closed_window_or_a_crash_interrupts_is_there_next_time(
+    sit: Sit, number: signal.Signals
+) -> None:
+    person = sit(*SCRIPTED)
+    person.presses("Who are you?" + ENTER)
+    person.sees("^streams has")
+    person.child.kill(number)
+    person.is_left()
+    assert "Traceback" not in person.looks()
+    again = sit(*SCRIPTED, "--resume")
+    screen = again.sees("^1 > Who are you[?]\nstreams")
+    assert "interrupted" in screen and ":continue goes on with it" in screen
+    again.says(":continue")
+    history = again.says(":history").rpartition(":history")[2]
+    assert re.search(r"^1 > Who are you\?\nstreams \w+ \w+", history, re.MULTILINE)
+    assert "interrupted" not in history
+
+
+def test_nothing_is_stored_of_a_private_chat(sit: Sit, own_data_dir: Path) -> None:
+    person = sit(*SCRIPTED, "--private", reports=True)
+    person.says("A secret?")
+    person.knows("^private · ")
+    person.says(":sessions")
+    person.sees("This chat is private")
+    assert person.leaves() == 0
+    assert not own_data_dir.exists() or not list(own_data_dir.iterdir())
+
+
 def test_ctrl_c_at_the_prompt_clears_the_line_then_asks_then_leaves(sit: Sit) -> None:
     person = sit(*SCRIPTED)
     person.presses("half a question")
@@ -333,11 +487,24 @@ def test_sigterm_leaves_at_once_and_cleanly(sit: Sit, busy: bool) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_starts_is_quiet(sit: Sit, number: signal.Signals) -> None:
     person = sit(*SCRIPTED, ready=False)
-    time.sleep(0.05)
+    python_is_up(person.child.pid)
     person.child.kill(number)
     status = person.is_left()
     assert status == 128 + number or person.child.signalstatus == number
     assert person.looks() == ""
+
+
+def python_is_up(process: int) -> None:
+    """Wait until it is our program that signals reach: while Python itself starts it is loud."""
+    caught_once, until = False, time.monotonic() + 1
+    while time.monotonic() < until:
+        status = Path(f"/proc/{process}/status").read_text()
+        found = re.search("^SigCgt:\\s*([0-9a-f]+)$", status, re.MULTILINE)
+        is_caught = found is not None and bool(int(found[1], 16) >> (signal.SIGINT - 1) & 1)
+        if caught_once and not is_caught:
+            return
+        caught_once = caught_once or is_caught
+        time.sleep(0.001)
 
 
 ATTACKS = (
@@ -528,3 +695,38 @@ finally:
         assert done.returncode == 0 and "--prompt" in done.stdout
         assert done.stderr.strip() == ""
     assert min(took) < 0.3
+
+
+def test_single_answers_are_stored_and_go_on(here: Path) -> None:
+    once(here, "-p", "Who are you?")
+    again = once(here, "--resume", text="And on?")
+    assert (again.returncode, again.stderr) == (0, "")
+    chats = open_store().chats()
+    assert [(line.title, line.turns) for line in chats.latest()] == [("Who are you?", 2)]
+    once(here, "--private", "-p", "A secret?")
+    assert len(chats.latest()) == 1
+    nothing = once(here, "--resume", "secret", "-p", "Hi")
+    assert nothing.returncode == 1 and "No stored conversation goes by secret" in nothing.stderr
+
+
+def test_a_store_that_cannot_be_read_keeps_no_single_answer_back(
+    here: Path, own_data_dir: Path
+) -> None:
+    own_data_dir.mkdir()
+    with sqlite3.connect(own_data_dir / "chats.db") as newer:
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    done = once(here, "-p", "Hi")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
+    assert "A newer chatapp has written" in done.stderr
+    assert once(here, "--resume", "-p", "Hi").returncode == 1
+
+
+def test_a_chat_with_a_newer_store_is_refused_with_a_sentence(sit: Sit, own_data_dir: Path) -> None:
+    own_data_dir.mkdir()
+    with sqlite3.connect(own_data_dir / "chats.db") as newer:
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    person = sit(*SCRIPTED, ready=False)
+    assert person.is_left() == 1
+    assert "A newer chatapp has written" in person.looks()
