@@ -20,6 +20,7 @@ import pyte
 import pytest
 
 from chatapp.store import open_store
+from tests.hub_machine import Machine
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 
@@ -143,8 +144,8 @@ class Person:
         self.presses(keys)
         return self.is_left()
 
-    def is_left(self) -> int | None:
-        self.child.expect(pexpect.EOF, timeout=PATIENCE)
+    def is_left(self, patience: float = PATIENCE) -> int | None:
+        self.child.expect(pexpect.EOF, timeout=patience)
         self.raw += self.child.before or ""
         self._stream.feed(self.child.before or "")
         self.child.wait()
@@ -730,3 +731,27 @@ def test_a_chat_with_a_newer_store_is_refused_with_a_sentence(sit: Sit, own_data
     person = sit(*SCRIPTED, ready=False)
     assert person.is_left() == 1
     assert "A newer chatapp has written" in person.looks()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nobody/nothing", "no model or revision of this name"),
+        ("some/gated", "it is gated"),
+        ("hf:some/broken", "it said: "),
+        ("some/unreachable", "it cannot be reached"),
+    ],
+)
+def test_a_hub_that_has_no_model_for_us_is_one_sentence_and_nothing_else_on_the_screen(
+    sit: Sit, machine: Machine, monkeypatch: pytest.MonkeyPatch, name: str, why: str
+) -> None:
+    machine.server.gated.add("some/gated")
+    machine.server.broken.add("some/broken")
+    if name == "some/unreachable":
+        machine.server.address = "http://127.0.0.1:9"  # nobody listens at the discard port
+    for variable, value in machine.environment.items():
+        monkeypatch.setenv(variable, value)
+    person = sit("cli_demo.py", "-c", name, size=(500, 24), ready=False)
+    assert person.is_left(patience=90) == 1
+    (line,) = person.looks().splitlines()
+    assert line.startswith(f"{name} could not be downloaded (") and why in line
