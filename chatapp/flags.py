@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NoReturn, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NoReturn
 
 from chatapp import __version__
 from chatapp.engines import ENGINES
@@ -19,8 +19,6 @@ from chatapp.settings import GenerationSettings
 from chatapp.texts import LANGUAGES, Texts
 
 Face = Literal["chat", "web"]
-Said: TypeAlias = Callable[[str, str], str]
-"""A flag's name and its English explanation -> the explanation in the reader's language."""
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 DEFAULT_PORT = 18003
@@ -55,233 +53,210 @@ def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
         exit_on_error=False,  # `options` says its mistakes in the reader's language
     )
 
-    def said(name: str, english: str) -> str:
-        return texts.describe(f"flag.{name}", english).replace("%", "%%")
-
-    model = parser.add_argument_group(texts("group-model"))
-    _add_model_flags(model, said)
-    _add_speed_flags(model, said)
-    _add_device_flags(model, said)
-    _add_chat_flags(parser.add_argument_group(texts("group-chat")), said, face)
+    model = _Group(parser, texts, "model")
+    _add_model_flags(model)
+    _add_speed_flags(model)
+    _add_device_flags(model)
+    _add_chat_flags(_Group(parser, texts, "chat"), face)
     if face == "web":
-        _add_page_flags(parser.add_argument_group(texts("group-page")), said)
+        _add_page_flags(_Group(parser, texts, "page"))
     settings = parser.add_argument_group(texts("group-settings"), texts("group-settings-about"))
     _add_settings(settings, texts)
-    _add_other_flags(parser.add_argument_group(texts("group-other")), said)
+    _add_other_flags(_Group(parser, texts, "other"))
     return parser
 
 
-def _add_model_flags(model: argparse._ArgumentGroup, said: Said) -> None:
-    model.add_argument(
+class _Group:
+    """Flags that stand together in the help, explained in the reader's language."""
+
+    def __init__(self, parser: argparse.ArgumentParser, texts: Texts, name: str) -> None:
+        self._flags = parser.add_argument_group(texts(f"group-{name}"))
+        self._texts = texts
+
+    def add(self, *flags: str, help: str, **options: Any) -> None:
+        """Declare one flag: `help` is English, the catalogues know it by the flag's long name."""
+        name = flags[-1].lstrip("-").replace("-", "_")
+        explained = self._texts.describe(f"flag.{name}", help).replace("%", "%%")
+        self._flags.add_argument(*flags, help=explained, **options)
+
+
+def _add_model_flags(model: _Group) -> None:
+    model.add(
         "-c",
         "--checkpoint-path",
         metavar="MODEL",
-        help=said(
-            "checkpoint_path",
-            "a folder, a .gguf file, or a hub's [ms:|hf:]ORGANISATION/NAME[:QUANTISATION]; "
-            "without: a demo model",
-        ),
+        help="a folder, a .gguf file, or a hub's [ms:|hf:]ORGANISATION/NAME[:QUANTISATION]; "
+        "without: a demo model",
     )
-    model.add_argument(
+    model.add(
         "--hub",
         choices=("auto", *HUBS),
         default="auto",
-        help=said("hub", "where to download from; auto: ModelScope, then Hugging Face"),
+        help="where to download from; auto: ModelScope, then Hugging Face",
     )
-    model.add_argument(
+    model.add(
         "--revision",
         metavar="NAME",
-        help=said("revision", "a branch, tag or commit of the hub's repository; its main branch"),
+        help="a branch, tag or commit of the hub's repository; its main branch",
     )
-    model.add_argument(
-        "--offline",
-        action="store_true",
-        help=said("offline", "ask no hub: only what is on this machine already"),
+    model.add(
+        "--offline", action="store_true", help="ask no hub: only what is on this machine already"
     )
-    model.add_argument(
+    model.add(
         "--allow-pickle",
         action="store_true",
-        help=said(
-            "allow_pickle",
-            "take weights in pickle files (.bin, .pt, .pth) too, which may hide programs: "
-            "only from people you trust",
-        ),
+        help="take weights in pickle files (.bin, .pt, .pth) too, which may hide programs: "
+        "only from people you trust",
     )
-    model.add_argument(
+    model.add(
         "--trust-remote-code",
         action="store_true",
-        help=said(
-            "trust_remote_code",
-            "run the Python code that comes with the model, with all your rights: "
-            "only from people you trust",
-        ),
+        help="run the Python code that comes with the model, with all your rights: "
+        "only from people you trust",
     )
-    model.add_argument(
+    model.add(
         "--engine",
         choices=("auto", *ENGINES),
         default="auto",
-        help=said("engine", "what runs the model; auto: llama.cpp for .gguf, else transformers"),
+        help="what runs the model; auto: llama.cpp for .gguf, else transformers",
     )
-    model.add_argument(
+    model.add(
         "--dtype",
         choices=DTYPES,
         default="auto",
-        help=said("dtype", "number format of the weights; auto: what the device is good at"),
+        help="number format of the weights; auto: what the device is good at",
     )
-    model.add_argument(
+    model.add(
         "--quantize",
         choices=QUANTIZE,
         default="none",
-        help=said("quantize", "pack the weights while loading (bitsandbytes): a byte or half one"),
+        help="pack the weights while loading (bitsandbytes): a byte or half one",
     )
-    model.add_argument(
+    model.add(
         "--adapter",
         metavar="ADAPTER",
-        help=said(
-            "adapter", "a LoRA adapter's folder or hub's name; without -c on the model it is for"
-        ),
+        help="a LoRA adapter's folder or hub's name; without -c on the model it is for",
     )
 
 
-def _add_speed_flags(model: argparse._ArgumentGroup, said: Said) -> None:
-    model.add_argument(
+def _add_speed_flags(model: _Group) -> None:
+    model.add(
         "--attn",
         choices=ATTENTION,
         default="auto",
-        help=said("attn", "implementation of attention; auto: transformers chooses"),
+        help="implementation of attention; auto: transformers chooses",
     )
-    model.add_argument(
+    model.add(
         "--kv-cache",
         choices=("auto", "quantized"),
         default="auto",
-        help=said("kv_cache", "quantized: keys and values in 4 bits, for long conversations"),
+        help="quantized: keys and values in 4 bits, for long conversations",
     )
-    model.add_argument(
+    model.add(
         "--compile",
         action="store_true",
-        help=said("compile", "compile the model on a GPU: slow to begin, then faster"),
+        help="compile the model on a GPU: slow to begin, then faster",
     )
-    model.add_argument(
+    model.add(
         "--draft-model",
         metavar="MODEL",
-        help=said("draft_model", "a small model with the same tokens, which guesses ahead"),
+        help="a small model with the same tokens, which guesses ahead",
     )
-    model.add_argument(
+    model.add(
         "--prompt-lookup",
         metavar="N",
         default="0",
-        help=said(
-            "prompt_lookup", "guess N tokens from the prompt, for answers that repeat it; 0: none"
-        ),
+        help="guess N tokens from the prompt, for answers that repeat it; 0: none",
     )
-    model.add_argument(
+    model.add(
         "--prefix-cache",
         metavar="auto|SIZE",
         default="auto",
-        help=said(
-            "prefix_cache",
-            "memory for the keys and values of recent chats (512M, 2G, 0: none) in transformers; "
-            "auto: a quarter of what is free",
-        ),
+        help="memory for the keys and values of recent chats (512M, 2G, 0: none) in transformers; "
+        "auto: a quarter of what is free",
     )
 
 
-def _add_device_flags(model: argparse._ArgumentGroup, said: Said) -> None:
-    model.add_argument(
+def _add_device_flags(model: _Group) -> None:
+    model.add(
         "-g",
         "--gpus",
         metavar="auto|N,N",
         default="auto",
-        help=said("gpus", "which GPUs to use (0, or 0,1); auto: all there are, else the CPU"),
+        help="which GPUs to use (0, or 0,1); auto: all there are, else the CPU",
     )
-    model.add_argument(
+    model.add(
         "--gpu-memory",
         metavar="auto|SIZE",
         default="auto",
-        help=said(
-            "gpu_memory", "most the weights may take of each GPU (20GiB); the rest in main memory"
-        ),
+        help="most the weights may take of each GPU (20GiB); the rest in main memory",
     )
-    model.add_argument("--cpu-only", action="store_true", help=said("cpu_only", "do not use a GPU"))
-    model.add_argument(
+    model.add("--cpu-only", action="store_true", help="do not use a GPU")
+    model.add(
         "--dry-run",
         action="store_true",
-        help=said("dry_run", "tell what the model takes in each number format, load nothing"),
+        help="tell what the model takes in each number format, load nothing",
     )
 
 
-def _add_chat_flags(chat: argparse._ArgumentGroup, said: Said, face: Face) -> None:
-    chat.add_argument(
+def _add_chat_flags(chat: _Group, face: Face) -> None:
+    chat.add(
         "--system",
         metavar="TEXT",
         default=DEFAULT_SYSTEM,
-        help=said("system", f'the system prompt ("{DEFAULT_SYSTEM}"); "" for none'),
+        help=f'the system prompt ("{DEFAULT_SYSTEM}"); "" for none',
     )
-    chat.add_argument(
-        "--lang", choices=LANGUAGES, help=said("lang", "language of the messages; the locale's")
-    )
+    chat.add("--lang", choices=LANGUAGES, help="language of the messages; the locale's")
 
-    chat.add_argument(
-        "--data-dir",
-        metavar="FOLDER",
-        help=said("data_dir", "where conversations are stored; or CHATAPP_DATA_DIR"),
+    chat.add(
+        "--data-dir", metavar="FOLDER", help="where conversations are stored; or CHATAPP_DATA_DIR"
     )
     if face == "chat":
-        chat.add_argument(
+        chat.add(
             "--resume",
             metavar="N|WORDS",
             nargs="?",
             const="",
-            help=said(
-                "resume",
-                "go on with a stored conversation: the latest, the N-th of :sessions, "
-                "or the one with these words in its title",
-            ),
+            help="go on with a stored conversation: the latest, the N-th of :sessions, "
+            "or the one with these words in its title",
         )
-        chat.add_argument(
-            "--private", action="store_true", help=said("private", "store nothing of this chat")
-        )
-        chat.add_argument(
+        chat.add("--private", action="store_true", help="store nothing of this chat")
+        chat.add(
             "-p",
             "--prompt",
             metavar="TEXT",
-            help=said("prompt", "answer this on standard output, then exit; so does piped text"),
+            help="answer this on standard output, then exit; so does piped text",
         )
 
 
-def _add_page_flags(page: argparse._ArgumentGroup, said: Said) -> None:
-    page.add_argument(
+def _add_page_flags(page: _Group) -> None:
+    page.add(
         "--server-port",
         metavar="PORT",
-        help=said("server_port", f"where the page is; without: {DEFAULT_PORT} or the next free"),
+        help=f"where the page is; without: {DEFAULT_PORT} or the next free",
     )
-    page.add_argument(
+    page.add(
         "--server-name",
         default="127.0.0.1",
         metavar="NAME",
-        help=said("server_name", "the interface to listen on (127.0.0.1: this machine only)"),
+        help="the interface to listen on (127.0.0.1: this machine only)",
     )
-    page.add_argument(
+    page.add(
         "--concurrency",
         metavar="N",
-        help=said(
-            "concurrency",
-            "how many chats are answered at once; without: 4 in llama.cpp, 1 in transformers",
-        ),
+        help="how many chats are answered at once; without: 4 in llama.cpp, 1 in transformers",
     )
-    page.add_argument(
-        "--inbrowser", action="store_true", help=said("inbrowser", "open the page in the browser")
-    )
-    page.add_argument(
+    page.add("--inbrowser", action="store_true", help="open the page in the browser")
+    page.add(
         "--share",
         action="store_true",
-        help=said("share", "make a public link (through Gradio's servers), behind a password"),
+        help="make a public link (through Gradio's servers), behind a password",
     )
-    page.add_argument(
+    page.add(
         "--auth",
         metavar="NAME:PASSWORD",
         default=os.environ.get("CHATAPP_AUTH") or None,
-        help=said("auth", "who may use the page; better in CHATAPP_AUTH, where ps does not see it"),
+        help="who may use the page; better in CHATAPP_AUTH, where ps does not see it",
     )
 
 
@@ -296,13 +271,13 @@ def _add_settings(settings: argparse._ArgumentGroup, texts: Texts) -> None:
         )
 
 
-def _add_other_flags(other: argparse._ArgumentGroup, said: Said) -> None:
-    other.add_argument("-h", "--help", action="help", help=said("help", "show this and exit"))
-    other.add_argument(
+def _add_other_flags(other: _Group) -> None:
+    other.add("-h", "--help", action="help", help="show this and exit")
+    other.add(
         "--version",
         action="version",
         version=f"chatapp {__version__}",
-        help=said("version", "show the version and exit"),
+        help="show the version and exit",
     )
 
 
