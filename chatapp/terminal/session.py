@@ -110,6 +110,8 @@ class Session:
         self.console.print(title)
         for notice in self.engine.notices:
             self.warn(notice)
+        if self.chats is None:
+            self.say("private-begun")
         self.say("terminal-hint")
         self.console.print()
 

@@ -324,6 +324,7 @@ SENTENCES = {
     "before, turns: {count}, stays stored; :resume goes on with it.",
     "new-begun-private": "A new conversation begins, with the same settings and system prompt; "
     "turns taken off: {count}.",
+    "private-begun": "Nothing of this chat is stored.",
     "private-no-store": "This chat is private, and stored conversations stay out of it: start "
     "without --private to have them.",
     "store-again": "What is said is stored again.",

@@ -365,6 +365,7 @@ SENTENCES = {
     "new-begun": "新对话开始，参数和系统提示词不变。之前的对话（{count} 轮）仍保存着；"
     ":resume 可继续它。",
     "new-begun-private": "新对话开始，参数和系统提示词不变；已移除 {count} 轮。",
+    "private-begun": "此对话不会保存。",
     "private-no-store": "这是私密对话，不能使用已保存的对话：如需使用，请不带 --private 启动。",
     "store-again": "对话内容又可以保存了。",
     "list-empty": "还没有保存的对话。",

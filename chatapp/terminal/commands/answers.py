@@ -177,7 +177,8 @@ def blame(session: Session, argument: str) -> None:
 
 
 def _judge(session: Session, feedback: Feedback) -> None:
-    answer = session.conversation.answer
+    answers = (said for said in reversed(session.conversation.path) if said.role == "assistant")
+    answer = next((said for said in answers if not said.writing), None)
     if answer is None:
         raise CommandError("judge-nothing")
     answer.feedback = feedback
