@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from typing import TypeVar
 
 from chatapp.errors import LoadError
 from chatapp.events import Progress
-from chatapp.hub_clients import Hub, Meter, RemoteFile, has_no_room
+from chatapp.hub_clients import Hub, Meter, RemoteFile, check_room, has_no_room
 from chatapp.hub_files import CONFIGS, gguf_models, is_complete, needed
 from chatapp.hub_huggingface import HuggingFace
 from chatapp.hub_modelscope import ModelScope
@@ -38,11 +37,6 @@ HUB_NAME = re.compile(
 SHORT_NAMES: Mapping[str, str] = {"ms": "modelscope", "hf": "huggingface"}
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 YES = ("1", "ON", "YES", "TRUE")
-UNFINISHED = re.compile(r"\.incomplete$|_\d+_\d+$")
-"""How the clients name what they have of a file, or of a part of it."""
-SPARE = 64 << 20
-"""Bytes that a download leaves free on the disk."""
-GB = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +243,7 @@ def _download(
         present = 0
     else:
         present = sum(file.size for file in files if (here / file.path).is_file())
-    _check_room(hub, asked, sum(file.size for file in files) - present)
+    check_room(hub, asked.repository, asked.name, sum(file.size for file in files) - present)
     meter.add(present, before=True)
     folder = hub.fetch(asked.repository, source.revision, files, meter)
     return _model_in(folder, [file.path for file in files])
@@ -269,24 +263,6 @@ def _outlined(
                 values = {**error.sentence.values, "path": asked.name}
                 raise LoadError(error.sentence.key, **values) from error
             raise
-
-
-def _check_room(hub: Hub, asked: Asked, missing: int) -> None:
-    """Raises LoadError where the disk cannot take so many bytes less what was begun of them."""
-    folder = hub.folder(asked.repository)
-    begun = [path for path in folder.rglob("*") if UNFINISHED.search(path.name)]
-    missing -= sum(path.stat().st_size for path in begun if path.is_file())
-    disk = next(place for place in (folder, *folder.parents) if place.is_dir())
-    free = shutil.disk_usage(disk).free
-    if missing + SPARE > free:
-        raise LoadError(
-            "disk-too-small",
-            name=asked.name,
-            missing=f"{missing / GB:.1f} GB",
-            path=disk,
-            free=f"{free / GB:.1f} GB",
-            variable=hub.cache_variable,
-        )
 
 
 def _needed(files: Iterable[str], asked: Asked, source: Source) -> list[str]:

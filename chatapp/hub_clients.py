@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+import shutil
 import textwrap
 import threading
 import time
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from chatapp.errors import LoadError
 from chatapp.events import Progress
 from chatapp.hub_files import is_weights
 from chatapp.texts import Sentence
@@ -20,6 +23,11 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SPEED_WINDOW = 5.0
 """Seconds over which the speed of a download is measured."""
 LONGEST_REASON = 100
+UNFINISHED = re.compile(r"\.incomplete$|_\d+_\d+$")
+"""How the clients name what they have of a file, or of a part of it."""
+SPARE = 64 << 20
+"""Bytes that a download leaves free on the disk."""
+GB = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,24 @@ class Hub(Protocol):
 
     def why(self, error: Exception, repository: str) -> Sentence:
         """What an error of the client means to a person."""
+
+
+def check_room(hub: Hub, repository: str, name: str, missing: int) -> None:
+    """Raises LoadError where the disk cannot take so many bytes less what was begun of them."""
+    folder = hub.folder(repository)
+    begun = [path for path in folder.rglob("*") if UNFINISHED.search(path.name)]
+    missing -= sum(path.stat().st_size for path in begun if path.is_file())
+    disk = next(place for place in (folder, *folder.parents) if place.is_dir())
+    free = shutil.disk_usage(disk).free
+    if missing + SPARE > free:
+        raise LoadError(
+            "disk-too-small",
+            name=name,
+            missing=f"{missing / GB:.1f} GB",
+            path=disk,
+            free=f"{free / GB:.1f} GB",
+            variable=hub.cache_variable,
+        )
 
 
 def has_no_room(error: BaseException | None) -> bool:
