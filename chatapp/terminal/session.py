@@ -66,7 +66,7 @@ class Session:
         self._failure = ""
         self._unstored: list[Kept | Unkept] = []
         self._outlook: tuple[object, Outlook | None] | None = None
-        self._warned = False
+        self._fullness = 0  # of the context, as last told: 1 nearly, 2 turns will be left out
         self.kept = self._placed(Conversation(whole(system)))
 
     @property
@@ -83,7 +83,7 @@ class Session:
         if self.kept.failure is not None:
             self._unstored.append(self.kept)
         self.kept = kept
-        self._warned = False
+        self._fullness = 0
 
     def keep(self) -> None:
         """Store what is new; where that fails, or works again, a sentence says so once."""
@@ -208,14 +208,16 @@ class Session:
 
     def warn_of_full_context(self) -> None:
         """Say once that the next question will leave turns out, or that it soon comes to that."""
-        view = self.outlook()
+        view, told = self.outlook(), self._fullness
         if view is None or not view.is_nearly_full or not self.conversation.path:
-            self._warned = False
-        elif not self._warned:
-            self._warned = True
-            if view.turns_left_out:
+            self._fullness = 0
+        elif view.turns_left_out:
+            self._fullness = 2
+            if told < 2:
                 self.warn("context-will-leave-out", count=view.turns_left_out)
-            else:
+        else:
+            self._fullness = 1
+            if told < 1:
                 self.warn("context-nearly-full", share=round(100 * (view.share or 0)))
 
     def _placed(self, conversation: Conversation) -> Kept | Unkept:

@@ -6,13 +6,17 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chatapp.engines.scripted import Script
 from chatapp.errors import CommandError, ExchangeError
+from chatapp.messages import Message
 from chatapp.store import Store, open_store
 from chatapp.terminal.app import obey
 from chatapp.terminal.commands import COMMANDS, run_command
@@ -377,6 +381,18 @@ def test_a_warning_comes_before_turns_are_left_out_and_once(new_chat: NewChat) -
     assert flat(chat.said).count(":compact sums them up instead") == 1
 
 
+def test_a_warning_comes_when_the_context_is_nearly_full(new_chat: NewChat) -> None:
+    chat = new_chat("word " * 9, "word " * 9, "short", context_length=34)
+    obey(chat, ":conf max_new_tokens=1")
+    obey(chat, "One?")
+    assert "compact" not in chat.said
+    obey(chat, "Two?")
+    assert "The context is 82 % full; :compact sums up" in flat(chat.said)
+    obey(chat, ":good")
+    obey(chat, ":regen")
+    assert flat(chat.said).count(" % full;") == 1
+
+
 def test_answers_are_judged(chat: Any, store: Store) -> None:
     with pytest.raises(CommandError, match="no answer to judge"):
         run_command(chat, ":good")
@@ -497,3 +513,40 @@ def test_tab_completes_files(chat: Any, tmp_path: Path) -> None:
     assert list(complete(chat, f"{tmp_path}/o")) == [f"{tmp_path}/one.json"]
     assert f"{tmp_path}/folder/" in list(complete(chat, f"{tmp_path}/"))
     assert list(complete(chat, "/no/such/folder/")) == []
+
+
+LINES = st.sampled_from(
+    ["First?", "Second?", ":regen", ":regen same", ":undo", ":undo 2", ":versions 1", ":versions 3",
+     ":versions 5", ":fork", ":fork 1", ":new", ":resume", ":resume 2", ":continue", ":good",
+     ":bad", ":title A title", ":delete", ":undelete", ":compact", ":system Be kind.", ":history 1"]
+)  # fmt: skip
+
+
+@given(st.lists(LINES, max_size=25))
+@settings(max_examples=40)
+def test_whatever_one_does_all_that_was_said_is_stored(
+    new_chat: NewChat, tmp_path_factory: pytest.TempPathFactory, lines: list[str]
+) -> None:
+    with closing(open_store(str(tmp_path_factory.mktemp("chats")))) as store:
+        chat = new_chat(chats=store.chats())
+        asked = 0
+        for line in lines:
+            asked += not line.startswith(":")
+            obey(chat, line)
+            assert "should not have" not in chat.screen.raw
+            if len(list(chat.conversation.root.tree())) > 1:
+                kept = store.chats().open(chat.conversation.id).conversation
+                assert shape(kept.root) == shape(chat.conversation.root)
+        for _ in list(chat.deleted):
+            obey(chat, ":undelete")
+        stored = [store.chats().open(line.id).conversation for line in store.chats().latest()]
+        found = {said.id for one in stored for said in one.root.tree() if said.role == "user"}
+        assert len(found) >= asked, "a question is gone"
+        assert store.check() == []
+
+
+def shape(message: Message) -> tuple[Any, ...]:
+    """A message, and all below it, as plain values."""
+    replies = sorted(shape(reply) for reply in message.replies)
+    following = message.following
+    return (message.id, message.content, following and following.id, replies)
