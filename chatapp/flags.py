@@ -255,8 +255,9 @@ def _add_page_flags(page: _Group) -> None:
     page.add(
         "--auth",
         metavar="NAME:PASSWORD",
-        default=os.environ.get("CHATAPP_AUTH") or None,
-        help="who may use the page; better in CHATAPP_AUTH, where ps does not see it",
+        action="append",
+        help="who may use the page, each with chats of their own (may be given several times); "
+        "better in CHATAPP_AUTH, one a line, where ps does not see it",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class Options:
     server_port: int | None = None
     """None: DEFAULT_PORT, or the next free one."""
     server_name: str = "127.0.0.1"
-    auth: tuple[str, str] | None = None
+    auth: tuple[tuple[str, str], ...] = ()
+    """Names and passwords of those who may use the page; none: nobody is asked."""
 
 
 def parse(arguments: Sequence[str], face: Face) -> Options:
@@ -93,14 +95,13 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
     }
     if face == "chat":
         return Options(**shared, prompt=found.prompt, resume=found.resume, private=found.private)
-    name, _, password = (found.auth or "").partition(":")
     return Options(
         **shared,
         share=found.share,
         inbrowser=found.inbrowser,
         server_port=int(found.server_port) if found.server_port else None,
         server_name=found.server_name,
-        auth=(name, password) if found.auth else None,
+        auth=tuple((name, password) for name, _, password in _people(found)),
     )
 
 
@@ -162,8 +163,7 @@ def _check(
         raise ChatError("flag-concurrency-shape", value=concurrency)
     if getattr(found, "private", False) and found.resume is not None:
         raise ChatError("flags-apart", one="--private", other="--resume")
-    auth = getattr(found, "auth", None)
-    if auth is not None and not re.fullmatch("[^:]+:.+", auth, re.DOTALL):
+    if not all(name and password for name, _, password in _people(found)):
         raise ChatError("flag-auth-shape")
 
 
@@ -171,6 +171,14 @@ def _bytes(size: str) -> int | None:
     """The bytes of a size such as 512M or 2GiB (powers of 1024); None for auto."""
     found = SIZE.fullmatch(size)
     return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ") if found else None
+
+
+def _people(found: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """Name, colon, password of each --auth; without any, of each line of CHATAPP_AUTH."""
+    given: list[str] | None = getattr(found, "auth", None)
+    if given is None:
+        given = os.environ.get("CHATAPP_AUTH", "").splitlines() if hasattr(found, "auth") else []
+    return [person.partition(":") for person in given]
 
 
 def _concurrency(found: argparse.Namespace, face: Face) -> int | None:

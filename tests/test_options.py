@@ -56,7 +56,7 @@ def test_without_flags_the_demo_model_runs_with_the_defaults_of_the_issue(face: 
     assert options.system == "You are a helpful assistant."
     assert options.language == "en"
     assert options.prompt is None
-    assert (options.share, options.inbrowser, options.auth) == (False, False, None)
+    assert (options.share, options.inbrowser, options.auth) == (False, False, ())
     assert (options.server_port, options.server_name) == (None, "127.0.0.1")
     assert DEFAULT_PORT == 18003
 
@@ -99,15 +99,15 @@ def test_the_pages_own_flags() -> None:
     options = parse(flags.split(), "web")
     assert (options.share, options.inbrowser) == (True, True)
     assert (options.server_port, options.server_name) == (8080, "0.0.0.0")
-    assert options.auth == ("me", "se:cret")
+    assert options.auth == (("me", "se:cret"),)
 
 
 def test_a_password_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHATAPP_AUTH", "me:secret")
-    assert parse([], "web").auth == ("me", "secret")
-    assert parse(["--auth", "you:other"], "web").auth == ("you", "other")
+    assert parse([], "web").auth == (("me", "secret"),)
+    assert parse(["--auth", "you:other"], "web").auth == (("you", "other"),)
     monkeypatch.setenv("CHATAPP_AUTH", "")
-    assert parse([], "web").auth is None
+    assert parse([], "web").auth == ()
 
 
 def test_neither_face_has_the_others_flags(capsys: pytest.CaptureFixture[str]) -> None:

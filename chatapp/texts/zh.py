@@ -26,7 +26,8 @@ SENTENCES = {
     "flag-unknown": "没有选项 {flag}。用 --help 查看全部选项。",
     "flag-unknown-close": "没有选项 {flag}；您是不是想用 {meant}？",
     "flag-auth-shape": "--auth 的格式是“用户名:密码”，两者都不能为空。",
-    "flag.auth": "谁可以使用网页；最好写在环境变量 CHATAPP_AUTH 中，以免在进程列表里被看到",
+    "flag.auth": "谁可以使用网页，各有自己的对话（可多次给出）；"
+    "最好写在环境变量 CHATAPP_AUTH 中，每行一个，以免在进程列表里被看到",
     "flag.checkpoint_path": "文件夹、.gguf 文件，或模型库名称 [ms:|hf:]组织/名称[:量化]；"
     "不指定则使用演示模型",
     "flag.hub": "从哪里下载；auto：先 ModelScope，再 Hugging Face",

@@ -1,8 +1,8 @@
 """Guard: the one middleware in front of everything the server answers.
 
 It serves only requests for the page's own host, from the page's own origin, of bounded size, from
-somebody who has signed in (where that is needed), and puts security headers on every answer. It
-knows nothing of what is behind it.
+somebody who has signed in (where that is needed), says whose they are, and puts security headers
+on every answer. It knows nothing of what is behind it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from chatapp.web.headers import SecuredAnswer
 from chatapp.web.hosts import Hosts
 from chatapp.web.signin import PATH, SignIn
 
+OWNER = "chatapp.owner"
+"""Where an ASGI scope says whose request it is: "" for the machine's user, else who signed in."""
 LARGEST_BODY = 8 * 2**20
 LARGEST_FORM = 4096
 NOT_OURS = frozenset(
@@ -63,8 +65,10 @@ class Guard:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
+        owner: str | None = ""
         if refusal is None and self._sign_in is not None:
-            refusal = await self._at_the_door(self._sign_in, scope, headers, receive)
+            owner = self._sign_in.owner(headers.get("cookie", ""))
+            refusal = await self._at_the_door(self._sign_in, owner, scope, headers, receive)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -72,7 +76,8 @@ class Guard:
             await PlainTextResponse("", 404)(scope, receive, send)
             return
         kept = [(name, value) for name, value in scope["headers"] if name not in NOT_OURS]
-        await self._app({**scope, "headers": kept}, _Bounded(receive, LARGEST_BODY).receive, send)
+        passed = {**scope, "headers": kept, OWNER: owner}
+        await self._app(passed, _Bounded(receive, LARGEST_BODY).receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         hosts = headers.getlist("host")
@@ -90,7 +95,7 @@ class Guard:
         return None
 
     async def _at_the_door(
-        self, sign_in: SignIn, scope: Scope, headers: Headers, receive: Receive
+        self, sign_in: SignIn, owner: str | None, scope: Scope, headers: Headers, receive: Receive
     ) -> Response | None:
         """The answer to somebody who has to sign in first, or is about to."""
         if scope["path"] == PATH and scope["method"] == "POST":
@@ -98,8 +103,9 @@ class Guard:
             if form is None:
                 return self._refused("page-too-large", 413)
             public = self._hosts.is_public(headers["host"])
-            return await sign_in.enter(form, secure=public or scope["scheme"] == "https")
-        if sign_in.knows(headers.get("cookie", "")):
+            secure = public or scope["scheme"] == "https"
+            return await sign_in.enter(form, headers.get("cookie", ""), secure=secure)
+        if owner is not None:
             return None
         return sign_in.ask(as_page="text/html" in headers.get("accept", ""))
 

@@ -23,6 +23,7 @@ from chatapp.texts import Texts
 from chatapp.web import clicks
 from chatapp.web.actions import Compact, GoOn, Regenerate, Undo
 from chatapp.web.display import Display, Updates
+from chatapp.web.guard import OWNER
 from chatapp.web.layout import Layout
 from chatapp.web.library import Library
 from chatapp.web.tabs import Tab, Tabs
@@ -88,7 +89,7 @@ class Page:
         following = ours | {"queue": False, "trigger_mode": "always_last"}
         gr.on(changed, self._on_change, [seen, *panel], panel, **following)
         layout.reset.click(self._on_reset, seen, panel, **acting)
-        layout.search.input(self._on_search, [seen, layout.search], wake, **following)
+        layout.search.change(self._on_search, [seen, layout.search], wake, **following)
         layout.private.input(self._on_private, [seen, layout.private], wake, **following)
 
         everything = [
@@ -259,4 +260,4 @@ class Page:
 def _owner(request: gr.Request) -> str:
     """Whose chats these are, as the guard found out; "" is the machine's user."""
     inner = request.request
-    return str(inner.scope.get("chatapp.owner", "")) if inner is not None else ""
+    return str(inner.scope[OWNER]) if inner is not None else ""

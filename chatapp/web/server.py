@@ -125,9 +125,10 @@ class Site:
         self._store = open_store(options.data_dir)
         self._listener = listener
         self._hosts = Hosts(options.server_name, port)
-        self._auth = options.auth
-        if self._auth is None and (options.share or not is_loopback(address)):
-            self._auth = (USER, secrets.token_urlsafe(16))
+        self._people = dict(options.auth)
+        self._guests = not self._people and (options.share or not is_loopback(address))
+        if self._guests:
+            self._people = {USER: secrets.token_urlsafe(16)}
         name = address if is_loopback(address) or not is_wildcard(address) else "127.0.0.1"
         self.url = f"http://{in_url(name)}:{port}"
         self._engine = engine
@@ -137,7 +138,9 @@ class Site:
 
     def _build(self) -> ASGIApp:
         """Runs in the server's event loop: without one Gradio would leave its own ones open."""
-        sign_in = SignIn(*self._auth, self._hosts.port, self._texts) if self._auth else None
+        sign_in = None
+        if self._people:
+            sign_in = SignIn(self._people, self._hosts.port, self._texts, guests=self._guests)
         self._waiting = Waiting(self._engine, self._mount, self.leave, self._texts)
         return Guard(self._waiting, self._hosts, sign_in, self._texts, _is_closed)
 
@@ -168,8 +171,8 @@ class Site:
         self._say("page-ready", url=self.url)
         if is_wildcard(self._options.server_name):
             self._say("page-ready-network", url=f"http://{socket.gethostname()}:{self._hosts.port}")
-        if self._auth and not self._options.auth:
-            self._say("page-password-made", name=self._auth[0], password=self._auth[1])
+        if self._guests:
+            self._say("page-password-made", name=USER, password=self._people[USER])
         if self._options.inbrowser:
             threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
         if self._options.share:

@@ -1,4 +1,9 @@
-"""Signing in: one name and password, a small page to give them, a cookie that remembers."""
+"""Signing in: names and passwords, a small page to give them, a cookie that remembers.
+
+Who signs in with a name is that person, whatever the browser. Where the program made the password
+itself, everybody has the same one, and every browser is a person of its own: it holds a long
+random id, which outlives the program; only its digest is known here.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,10 @@ import asyncio
 import hashlib
 import hmac
 import html
+import re
 import secrets
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.requests import cookie_parser
@@ -19,25 +26,44 @@ from chatapp.web.assets import read_asset
 PATH = "/login"
 WRONG_PAUSE = 1.0
 """Seconds that a wrong password costs; attempts are looked at one after another."""
+GUEST = re.compile("[A-Za-z0-9_-]{43}")
+"""What `secrets.token_urlsafe(32)` makes."""
+SECONDS_OF_A_GUEST = 365 * 86_400
 WAITING_ATTEMPTS = 8
 """More attempts at once are turned away unseen, right or wrong."""
 
 
 class SignIn:
-    """Who may come in. Passwords are compared in constant time, guesses slowed down."""
+    """Who may come in, and as whom. Passwords are compared in constant time, guesses slowed down.
 
-    def __init__(self, name: str, password: str, port: int, texts: Texts) -> None:
-        self._credentials = _digest(name, password)
-        self._token = secrets.token_urlsafe(32)
+    `people` are names with their passwords; with `guests` each browser is a person of its own.
+    """
+
+    def __init__(
+        self, people: Mapping[str, str], port: int, texts: Texts, *, guests: bool = False
+    ) -> None:
+        self._credentials = {name: _digest(name, people[name]) for name in people}
+        self._tokens = {name: secrets.token_urlsafe(32) for name in people}
+        self._guests = guests
         self._cookie = f"chatapp-{port}"  # cookies do not tell ports apart
+        self._guest_cookie = f"chatapp-guest-{port}"
         self._texts = texts
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    def knows(self, cookies: str) -> bool:
-        """Whether a Cookie header is one of somebody who signed in."""
-        found = cookie_parser(cookies).get(self._cookie, "")
-        return _same(found.encode(errors="replace"), self._token.encode())
+    def owner(self, cookies: str) -> str | None:
+        """Whose requests a Cookie header makes; None: of somebody who has not signed in."""
+        found = cookie_parser(cookies)
+        given = found.get(self._cookie, "").encode(errors="replace")
+        names = [name for name, token in self._tokens.items() if _same(given, token.encode())]
+        if not names:
+            return None
+        if not self._guests:
+            return names[0]
+        guest = found.get(self._guest_cookie, "")
+        if not GUEST.fullmatch(guest):
+            return None
+        return f"guest:{hashlib.sha256(guest.encode()).hexdigest()}"
 
     def ask(self, *, as_page: bool, error: str = "", status: int = 401) -> Response:
         """The answer to somebody who has not signed in."""
@@ -47,26 +73,36 @@ class SignIn:
         page = _PAGE.format(logo=read_asset("logo.svg"), error=html.escape(error), **values)
         return HTMLResponse(page, status, headers=_HEADERS)
 
-    async def enter(self, form: bytes, *, secure: bool) -> Response:
+    async def enter(self, form: bytes, cookies: str, *, secure: bool) -> Response:
         """Look at what was given: a cookie and the way to the page, or the question again."""
         if self._waiting >= WAITING_ATTEMPTS:
             return self.ask(as_page=True, error=self._texts("page-sign-in-busy"), status=429)
         self._waiting += 1
         try:
             async with self._turn:
-                if not self._is_right(form):
+                name = self._named(form)
+                if name is None:
                     await asyncio.sleep(WRONG_PAUSE)
                     return self.ask(as_page=True, error=self._texts("page-sign-in-wrong"))
         finally:
             self._waiting -= 1
         response = RedirectResponse("/", status_code=303)
-        response.set_cookie(self._cookie, self._token, httponly=True, samesite="lax", secure=secure)
+        shared: dict[str, Any] = {"httponly": True, "samesite": "lax", "secure": secure}
+        response.set_cookie(self._cookie, self._tokens[name], **shared)
+        if self._guests:
+            guest = cookie_parser(cookies).get(self._guest_cookie, "")
+            if not GUEST.fullmatch(guest):
+                guest = secrets.token_urlsafe(32)
+            response.set_cookie(self._guest_cookie, guest, max_age=SECONDS_OF_A_GUEST, **shared)
         return response
 
-    def _is_right(self, form: bytes) -> bool:
+    def _named(self, form: bytes) -> str | None:
+        """Whose name and password these are; all are looked at, however early one fits."""
         given: Mapping[str, list[str]] = parse_qs(form.decode(errors="replace"), max_num_fields=8)
         name, password = (given.get(field, [""])[0] for field in ("name", "password"))
-        return _same(_digest(name, password), self._credentials)
+        digest = _digest(name, password)
+        names = [known for known, own in self._credentials.items() if _same(digest, own)]
+        return names[0] if names else None
 
 
 def _digest(name: str, password: str) -> bytes:

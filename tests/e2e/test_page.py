@@ -2,153 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Request, expect
 
 from chatapp.engines.scripted import Script, ScriptedEngine
 from chatapp.errors import GenerationError
 from chatapp.events import ReasoningDelta
-from chatapp.options import parse
 from chatapp.web import chats
-from chatapp.web.server import Site, listen
+from tests.e2e.browsing import Tab, endless, eventually
 from tests.e2e.hostile import HOSTILE
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SOON = 10.0
-"""Seconds after which something is not coming any more, also on a busy machine."""
-
-if CHROMIUM is None and not os.environ.get("CI"):
-    pytest.skip("there is no chromium here", allow_module_level=True)
-
-
-def eventually(condition: Callable[[], object], what: str) -> None:
-    until = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < until, f"it never came about: {what}"
-        time.sleep(0.02)
-
-
-def endless(word: str = "word ") -> Script:
-    """An answer that goes on for half a minute unless it is stopped."""
-    return Script([word] * 1000, seconds_per_token=0.03)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "install chromium: CI must not skip the page"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def running(site: Site) -> Iterator[Site]:
-    thread = threading.Thread(target=site.run)
-    thread.start()
-    try:
-        yield site
-    finally:
-        site.leave()
-        thread.join(SOON)
-        assert not thread.is_alive()
-
-
-@dataclass
-class Stage:
-    """A page that is served, and the engine behind it."""
-
-    site: Site
-    engine: ScriptedEngine
-
-    @property
-    def url(self) -> str:
-        return self.site.url
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Stage]]:
-    """Serves an engine's page until the test ends."""
-    with ExitStack() as stack:
-
-        def serve(engine: ScriptedEngine, *flags: str) -> Stage:
-            options = parse(["--lang", "en", *flags], "web")
-            listener = stack.enter_context(listen(options.server_name, 0))
-            return Stage(stack.enter_context(running(Site(engine, options, listener))), engine)
-
-        yield serve
-
-
-class Tab:
-    """A browser tab as its user sees it."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.message = page.locator("#message textarea")
-        self.users = page.locator("#chat [data-testid=user] > .typed")
-        self.answers = page.locator("#chat [data-testid=bot]")
-        self.stats = page.locator("#stats")
-        self.send = page.locator("#send")
-        self.stop = page.locator("#stop")
-
-    def open(self, url: str) -> Tab:
-        self.page.goto(url)
-        self.wait_until_shown()
-        return self
-
-    def wait_until_shown(self) -> None:
-        """Until the server has said what this tab shows: it wrote the tab's key."""
-        expect(self.message).to_be_visible(timeout=SOON * 1000)
-        self.page.wait_for_function("() => sessionStorage.getItem('chatapp-tab')")
-
-    def ask(self, text: str) -> None:
-        self.message.fill(text)
-        self.message.press("Enter")
-        expect(self.message).to_have_value("")
-
-    def wait_until_idle(self) -> None:
-        expect(self.send).to_be_visible(timeout=SOON * 1000)
-        expect(self.stop).to_be_hidden()
-
-    def click(self, name: str) -> None:
-        self.page.click(f"#{name}")
-
-    def number(self, setting: str) -> object:
-        return self.page.locator(f"#setting-{setting} input[type=number]")
-
-
-@pytest.fixture
-def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
-    """A tab in a browser of its own, or in one that is given."""
-    contexts: list[BrowserContext] = []
-
-    def new_tab(context: BrowserContext | None = None) -> Tab:
-        if context is None:
-            context = browser.new_context(viewport={"width": 1280, "height": 800})
-            context.set_default_timeout(SOON * 1000)
-            contexts.append(context)
-        return Tab(context.new_page())
-
-    yield new_tab
-    for context in contexts:
-        context.close()
 
 
 def test_an_answer_streams_and_is_shown_with_its_figures(serve, new_tab) -> None:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from chatapp.texts import Texts
 from chatapp.web import signin
-from chatapp.web.guard import LARGEST_BODY, Guard
+from chatapp.web.guard import LARGEST_BODY, OWNER, Guard
 from chatapp.web.headers import policy
 from chatapp.web.hosts import Hosts, is_loopback
 from chatapp.web.signin import SignIn
@@ -38,6 +38,10 @@ async def _page(request: Request) -> Response:
     return HTMLResponse(b"<html>" + SCRIPT + b'<script src="/a.js"></script></html>')
 
 
+async def _who(request: Request) -> Response:
+    return PlainTextResponse(repr(request.scope[OWNER]))
+
+
 async def _events(request: Request) -> Response:
     async def events() -> AsyncIterator[str]:
         for number in range(3):
@@ -50,13 +54,14 @@ APP = Starlette(
     routes=[
         Route("/page", _page),
         Route("/events", _events),
+        Route("/who", _who),
         Route("/{path:path}", _answer, methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"]),
     ]
 )
 
 
 def guarded(*, name: str = "127.0.0.1", password: str | None = None) -> Guard:
-    sign_in = SignIn("me", password, PORT, TEXTS) if password else None
+    sign_in = SignIn({"me": password}, PORT, TEXTS) if password else None
     return Guard(APP, Hosts(name, PORT), sign_in, TEXTS)
 
 
@@ -359,3 +364,77 @@ def test_a_form_that_is_too_large_is_refused() -> None:
     form = b"name=me&password=" + b"x" * 5000
     answer = talk(guarded(password="secret"), lambda client: client.post("/login", content=form))
     assert answer.status_code == 413
+
+
+def test_without_sign_in_everything_is_the_machines_users() -> None:
+    assert get(guarded(), "/who", Cookie="chatapp-guest-18003=x").text == "''"
+
+
+def test_each_name_has_its_own_password_and_is_its_own_owner() -> None:
+    people = SignIn({"ann": "a", "bob": "b"}, PORT, TEXTS)
+    guard = Guard(APP, Hosts("127.0.0.1", PORT), people, TEXTS)
+
+    async def act(client: httpx.AsyncClient) -> httpx.Response:
+        assert (await _enter(client, "ann", "b")).status_code == 401
+        assert (await _enter(client, "bob", "b")).status_code == 303
+        assert (await client.get("/who")).text == "'bob'"
+        client.cookies.clear()
+        assert (await _enter(client, "ann", "a")).status_code == 303
+        return await client.get("/who")
+
+    assert talk(guard, act).text == "'ann'"
+
+
+def guests(password: str = "shared") -> Guard:
+    sign_in = SignIn({"chatapp": password}, PORT, TEXTS, guests=True)
+    return Guard(APP, Hosts("127.0.0.1", PORT), sign_in, TEXTS)
+
+
+def test_with_a_shared_password_every_browser_is_a_person_of_its_own() -> None:
+    guard = guests()
+
+    async def act(client: httpx.AsyncClient) -> httpx.Response:
+        seen = set()
+        for _ in range(3):
+            client.cookies.clear()
+            entered = await _enter(client, "chatapp", "shared")
+            assert all("httponly" in one.lower() for one in entered.headers.get_list("set-cookie"))
+            seen.add((await client.get("/who")).text)
+            again = await client.get("/who")
+            assert again.text in seen
+        assert len(seen) == 3
+        assert all(who.startswith("'guest:") and len(who) == 72 for who in seen)
+        return again
+
+    talk(guard, act)
+
+
+def test_a_guest_comes_back_after_a_restart_as_the_same_person() -> None:
+    found: list[str] = []
+
+    async def first(client: httpx.AsyncClient) -> httpx.Response:
+        await _enter(client, "chatapp", "shared")
+        found.append(client.cookies["chatapp-guest-18003"])
+        return await client.get("/who")
+
+    async def later(client: httpx.AsyncClient) -> httpx.Response:
+        client.cookies.set("chatapp-guest-18003", found[0])
+        assert (await client.get("/who")).status_code == 401, "the id alone opens nothing"
+        await _enter(client, "chatapp", "other")
+        return await client.get("/who")
+
+    before = talk(guests(), first)
+    assert found[0] not in before.text, "only its digest is kept"
+    assert talk(guests("other"), later).text == before.text
+
+
+@pytest.mark.parametrize("guest", ["", "x", "a" * 42, "a" * 44, "../" + "a" * 40])
+def test_a_guest_without_a_long_id_has_to_sign_in_again(guest: str) -> None:
+    async def act(client: httpx.AsyncClient) -> httpx.Response:
+        await _enter(client, "chatapp", "shared")
+        token = client.cookies["chatapp-18003"]
+        client.cookies.clear()
+        cookie = f"chatapp-18003={token}; chatapp-guest-18003={guest}"
+        return await client.get("/who", headers={"Cookie": cookie})
+
+    assert talk(guests(), act).status_code == 401

@@ -1,0 +1,56 @@
+"""A browser for the tests of the page, and pages for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from chatapp.engines.scripted import ScriptedEngine
+from chatapp.options import parse
+from chatapp.web.server import Site, listen
+from tests.e2e.browsing import CHROMIUM, SOON, SWITCHES, Stage, Tab, running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None and not os.environ.get("CI"):
+        pytest.skip("there is no chromium here")
+    assert CHROMIUM, "install chromium: CI must not skip the page"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Stage]]:
+    """Serves an engine's page until the test ends."""
+    with ExitStack() as stack:
+
+        def serve(engine: ScriptedEngine, *flags: str) -> Stage:
+            options = parse(["--lang", "en", *flags], "web")
+            listener = stack.enter_context(listen(options.server_name, 0))
+            return Stage(stack.enter_context(running(Site(engine, options, listener))), engine)
+
+        yield serve
+
+
+@pytest.fixture
+def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
+    """A tab in a browser of its own, or in one that is given."""
+    contexts: list[BrowserContext] = []
+
+    def new_tab(context: BrowserContext | None = None) -> Tab:
+        if context is None:
+            context = browser.new_context(viewport={"width": 1280, "height": 800})
+            context.set_default_timeout(SOON * 1000)
+            contexts.append(context)
+        return Tab(context.new_page())
+
+    yield new_tab
+    for context in contexts:
+        context.close()
