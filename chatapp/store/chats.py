@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Generator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,7 +159,7 @@ class Chats:
             return [ChatLine(*row) for row in rows]
 
     def search(self, asked: str, limit: int = 20) -> list[Hit]:
-        """Conversations with all the words in their title, then in a text, the newest first.
+        """Conversations with all the words in their title, then in a text, each the newest first.
 
         Raises StoreError.
         """
@@ -170,11 +168,9 @@ class Chats:
         hits: dict[str, Hit] = {}
         for line in self._lines(asked, "title", limit):
             hits[line.id] = Hit(line, None, *words.snippet(line.title, asked))
-        with closing(self._in_texts(asked)) as found:
-            for hit in found:
-                if len(hits) >= limit:
-                    break
-                hits.setdefault(hit.chat.id, hit)
+        for wanted in words.queries(asked, self._owner):
+            if len(hits) < limit:
+                self._find_in_texts(wanted, asked, limit, hits)
         return list(hits.values())
 
     def add(self, conversation: Conversation) -> Kept:
@@ -251,10 +247,8 @@ class Chats:
             if changed.rowcount == 0:
                 raise StoreError("chat-unknown")
 
-    def _in_texts(self, asked: str) -> Generator[Hit, None, None]:
-        wanted = words.query(asked)
-        if wanted is None:
-            return
+    def _find_in_texts(self, wanted: str, asked: str, limit: int, hits: dict[str, Hit]) -> None:
+        """Add to the hits, until there are as many as `limit`, one for each conversation."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"""
@@ -262,14 +256,16 @@ class Chats:
                 FROM words
                 JOIN messages ON messages.number = words.rowid
                 JOIN chats ON chats.number = messages.chat
-                WHERE words MATCH ? AND owner = ? AND deleted IS NULL
+                WHERE words MATCH ? AND chats.owner = ? AND deleted IS NULL
                 ORDER BY words.rowid DESC LIMIT ?
                 """,
                 (wanted, self._owner, CANDIDATES),
             )
-            for message, content, *line in rows:
-                if words.holds(content, asked):
-                    yield Hit(ChatLine(*line), message, *words.snippet(content, asked))
+            for message, content, id, *line in rows:
+                if id not in hits and words.holds(content, asked):
+                    hits[id] = Hit(ChatLine(id, *line), message, *words.snippet(content, asked))
+                    if len(hits) >= limit:
+                        return
 
 
 def _escaped(word: str) -> str:

@@ -21,6 +21,9 @@ from chatapp.store.database import Database
 from chatapp.store.rows import FIELDS, State, state_of
 from chatapp.store.writers import is_alive, this_process
 
+UNKNOWN = -1
+"""The revision while others have stored what was not taken over yet."""
+
 
 class Unkept:
     """A private conversation: the interface of Kept, and nothing stored."""
@@ -91,7 +94,7 @@ class Kept:
             if found is None:
                 return False
             number, title, named, revision = found
-            if revision == self._revision:
+            if (number, revision) == (self._number, self._revision):
                 return self._notice_crashes()
             if self.conversation.title == self._title:
                 self.conversation.title = self._title = title if named else ""
@@ -147,8 +150,8 @@ class Kept:
         states: Mapping[str, State],
         title: str,
     ) -> tuple[int, int]:
-        """Returns the number of the conversation's row, and the revision that is known now: the
-        file's, unless others have written too.
+        """Returns the number of the conversation's row, and the revision that is known now, which
+        is UNKNOWN where others have written too.
         """
         number, revision = self._row(connection)
         stored = self._stored
@@ -164,7 +167,8 @@ class Kept:
             elif before != now:
                 rows.update(connection, message.id, before, now)
             said_more = said_more or before is None or before[0] != now[0]
-        retitled, name = title != self._title, storable(self.conversation.name)
+        retitled = title != self._title or revision == 0
+        name = storable(self.conversation.name)
         connection.execute(
             """
             UPDATE chats SET model = ?, turns = ?, revision = revision + 1,
@@ -181,7 +185,8 @@ class Kept:
                 *(retitled, bool(title), number),
             ),
         )
-        return number, revision + 1 if revision == self._revision else self._revision
+        knows_all = revision == 0 or (number, revision) == (self._number, self._revision)
+        return number, revision + 1 if knows_all else UNKNOWN
 
     def _row(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """The number and the revision of the conversation's row, which is made on demand."""

@@ -47,7 +47,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         # The words of every message that has `indexed`; the texts themselves are in `messages`.
         """
         CREATE VIRTUAL TABLE words USING fts5 (
-            text, content='', prefix='2 3', tokenize="unicode61 remove_diacritics 2"
+            text, owner, content='', prefix='2 3 4 5', tokenize="unicode61 remove_diacritics 2"
         )
         """,
     ),

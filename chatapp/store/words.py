@@ -11,6 +11,8 @@ import sqlite3
 
 SNIPPET = 90
 """Characters of a text that are shown around what was found."""
+PREFIX = 5
+"""Characters of a word's begin up to which the schema has an index of begins."""
 
 _UNSPACED = re.compile(
     "([\u1100-\u11ff\u2e80-\u2fdf\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf"
@@ -24,17 +26,27 @@ def spaced(text: str) -> str:
     return _UNSPACED.sub(r" \1 ", text)
 
 
-def query(words: str) -> str | None:
-    """FTS5's question for texts that have all the words, or words that begin so; None: nothing
-    to ask for.
+def queries(words: str, owner: str) -> list[str]:
+    """FTS5's questions for somebody's texts that have all the words, or words that begin so.
+
+    Several are to be asked one after the other: for a long word FTS5 gathers all there is that
+    begins so before it gives the first, so that the word itself is asked for before.
     """
-    phrases = []
+    exact, begins = [], []
+    has_long = False
     for word in words.split():
         tokens = re.findall(r"\w+", spaced(word))
         if tokens:
-            begins = "" if _UNSPACED.search(tokens[-1]) or len(tokens[-1]) < 2 else " *"
-            phrases.append('"' + " ".join(tokens) + '"' + begins)
-    return " AND ".join(phrases) or None
+            phrase = '"' + " ".join(tokens) + '"'
+            is_begin = len(tokens[-1]) > 1 and not _UNSPACED.search(tokens[-1])
+            has_long = has_long or (is_begin and len(tokens[-1]) > PREFIX)
+            exact.append(phrase)
+            begins.append(f"{phrase} *" if is_begin else phrase)
+    if not exact:
+        return []
+    asked = [exact, begins] if has_long else [begins]
+    mine = f'owner : "{_owner_word(owner)}"'
+    return [f"text : ({' AND '.join(phrases)}) AND {mine}" for phrases in asked]
 
 
 def holds(text: str, words: str) -> bool:
@@ -63,14 +75,31 @@ def snippet(text: str, words: str) -> tuple[str, list[tuple[int, int]]]:
 
 def add(connection: sqlite3.Connection, number: int, text: str) -> None:
     """Index the text of one message."""
-    connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (number, spaced(text)))
+    _tell(connection, "INSERT INTO words (rowid, text, owner)", number, text)
 
 
 def remove(connection: sqlite3.Connection, number: int, text: str) -> None:
     """Take exactly the text that was indexed out again."""
+    _tell(connection, "INSERT INTO words (words, rowid, text, owner)", number, text, "'delete', ")
+
+
+def _tell(
+    connection: sqlite3.Connection, statement: str, number: int, text: str, first: str = ""
+) -> None:
+    """The owner's name is a word of each of the owner's messages: among those of many people a
+    search comes to the few of one of them at once.
+    """
+    (owner,) = connection.execute(
+        "SELECT owner FROM messages JOIN chats ON chats.number = chat WHERE messages.number = ?",
+        (number,),
+    ).fetchone()
     connection.execute(
-        "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", (number, spaced(text))
+        f"{statement} VALUES ({first}?, ?, ?)", (number, spaced(text), _owner_word(owner))
     )
+
+
+def _owner_word(owner: str) -> str:
+    return "owner" + owner.encode("utf-8", "surrogatepass").hex()
 
 
 def rebuild(connection: sqlite3.Connection) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from chatapp.engines import ModelOptions
 from chatapp.errors import ChatError
-from tests.bench import crowd, decode, life, machine, plot, report, waiting
+from tests.bench import conversations, crowd, decode, life, machine, plot, report, waiting
 from tests.bench.contenders import contenders, without_cache
 from tests.bench.course import Course
 from tests.bench.model import endless, folder_of, open_transformers
@@ -35,6 +35,7 @@ MEASURES: Mapping[str, Callable[[Course], Measure]] = {
     "load": life.loading,
     "start": life.starting,
     "memory": life.memory,
+    "conversations": conversations.measure,
 }
 
 

@@ -23,6 +23,8 @@ class Sizes:
     chats: tuple[int, ...] = (1, 2, 4, 8)
     crowd_answer: int = 64
     long_prompt: int = 8000
+    stored_chats: int = 10_000
+    stored_messages: int = 1_000_000
 
     def within(self, context: int | None) -> Sizes:
         """The same, no longer than a model's context."""
@@ -51,4 +53,6 @@ QUICK = Sizes(
     chats=(1, 2),
     crowd_answer=8,
     long_prompt=320,
+    stored_chats=20,
+    stored_messages=400,
 )

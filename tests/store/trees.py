@@ -38,14 +38,15 @@ def words_agree(file: Path) -> bool:
         (make,) = [said for said in MIGRATIONS[0] if "TABLE words" in said]
         connection.execute(make.replace("TABLE words", "TABLE temp.fresh"))
         indexed = []
-        for number, role, content, writing, flag in connection.execute(
-            "SELECT number, role, content, writing, indexed FROM messages"
+        for number, owner, role, content, writing, flag in connection.execute(
+            "SELECT messages.number, owner, role, content, writing, indexed FROM messages"
+            " JOIN chats ON chats.number = chat"
         ).fetchall():
             if role != "system" and content and writing is None:
                 indexed.append(number)
                 connection.execute(
-                    "INSERT INTO temp.fresh (rowid, text) VALUES (?, ?)",
-                    (number, words.spaced(content)),
+                    "INSERT INTO temp.fresh (rowid, text, owner) VALUES (?, ?, ?)",
+                    (number, words.spaced(content), words._owner_word(owner)),
                 )
             assert bool(flag) == (number in indexed) or writing is not None
         instances = []
