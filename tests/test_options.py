@@ -115,6 +115,14 @@ def test_neither_face_has_the_others_flags(capsys: pytest.CaptureFixture[str]) -
     assert "no flag --prompt. --help" in refused(["--prompt", "hi"], "web", capsys)
 
 
+def test_a_private_chat_goes_on_with_no_stored_one(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(["--private", "--resume"], "chat", capsys)
+    assert "--private and --resume do not work together" in said
+    found = parse(["--resume", "two words", "--data-dir", "x"], "chat")
+    assert (found.resume, found.data_dir, found.private) == ("two words", "x", False)
+    assert parse(["--resume"], "chat").resume == "" and parse(["--private"], "chat").private
+
+
 @pytest.mark.parametrize("auth", ["", ":", "me", "me:", ":secret", "me secret"])
 def test_a_password_has_the_shape_name_colon_password(
     auth: str, capsys: pytest.CaptureFixture[str]

@@ -285,6 +285,11 @@ def test_a_conversation_is_resumed_in_the_next_session(sit: Sit) -> None:
     again.leaves()
     third = sit(*SCRIPTED, "--resume", "杭州")
     third.sees(r"^2 > And on\?$")
+    third.leaves()
+    fourth = sit(*SCRIPTED, "--resume", "e")
+    fourth.sees("^Several fit; :resume N goes on with one of them.$")
+    fourth.says(":resume 2")
+    fourth.sees("^Going on with: Something else")
 
 
 def test_after_three_times_again_the_first_answer_goes_on_and_all_are_reachable(sit: Sit) -> None:

@@ -115,6 +115,16 @@ def test_sessions_lists_the_newest_first_and_marks_the_one_at_hand(chat: Any) ->
     assert after(chat, ":sessions nowhere").startswith("No title has these words")
 
 
+@pytest.mark.parametrize("width", [30, 60, 100])
+def test_a_list_fits_into_the_window(new_chat: NewChat, store: Store, width: int) -> None:
+    chat = new_chat(width=width, chats=store.chats())
+    chat.engine.model = "SomeOrganisation/A-model-with-a-very-long-name-of-its-own"
+    obey(chat, "请用中文介绍一下杭州市的历史和文化，以及有哪些值得一去的地方？")
+    row, hint = after(chat, ":sessions").splitlines()
+    assert row.startswith("*1  请") and row.endswith("  just now  1 turns")
+    assert ("A-model" in row) == (width >= 60) and hint.startswith(":resume")
+
+
 def test_a_long_list_is_cut_and_says_how_to_see_more(chat: Any) -> None:
     for number in range(22):
         obey(chat, f"Question {number}")
@@ -140,6 +150,9 @@ def test_search_shows_where_the_words_are_and_resume_takes_its_numbers(
     assert "\x1b[1;33m杭州" in chat.screen.raw
     obey(chat, ":resume 1")
     assert contents(chat) == ["Where do you live?", "我住在杭州市。"]
+    chat.console.clear()
+    assert after(chat, ":search LIVE").splitlines()[0].startswith("*1  Where do you live?")
+    assert "\x1b[1;33mlive" in chat.screen.raw
     assert after(chat, ":search nowhere") == "Nothing that was said has nowhere."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from chatapp.events import Progress, ReasoningDelta
 from chatapp.loading import Loading
 from chatapp.terminal.app import converse, obey
 from chatapp.terminal.prompt import build_prompt
-from chatapp.terminal.signals import interrupts_set
+from chatapp.terminal.signals import interrupts_set, termination_leaves
 from chatapp.texts import Sentence
 
 NewChat = Callable[..., Any]
@@ -190,6 +191,19 @@ def test_an_answer_that_is_abandoned_stays_as_far_as_it_came(new_chat: NewChat) 
     chat = new_chat(Script(pieces()), "next")  # type: ignore[arg-type]
     obey(chat, "First?")
     assert contents(chat) == ["First?", "part "] and "stopped" in chat.said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGHUP")
+def test_a_hangup_leaves_unless_nohup_has_it_ignored() -> None:
+    with termination_leaves(), pytest.raises(SystemExit) as left:
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert left.value.code == 128 + signal.SIGHUP
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with termination_leaves():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_loading_shows_its_progress_and_gives_the_engine() -> None:

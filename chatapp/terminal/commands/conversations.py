@@ -54,7 +54,7 @@ def search(session: Session, argument: str) -> None:
     if not hits:
         session.say("search-none", words=first_line(argument, 60))
         return
-    print_hits(session, hits)
+    print_hits(session, hits, argument)
     session.say("list-resume")
 
 
