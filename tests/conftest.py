@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.hub_machine import Machine
-from tests.hub_server import serving
+from tests.hub.machine import Machine
+from tests.hub.server import serving
 
 # Shared machines are slow at times: a slow example is no failure. The same run twice is equal.
 settings.register_profile("chatapp", deadline=None, derandomize=True, database=None)

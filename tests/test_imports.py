@@ -30,8 +30,8 @@ HOMES = {
     "uvicorn": "chatapp/web",
     "rich": "chatapp/terminal",
     "prompt_toolkit": "chatapp/terminal",
-    "modelscope_hub": "chatapp/hub_modelscope.py",
-    "huggingface_hub": "chatapp/hub_huggingface.py",
+    "modelscope_hub": "chatapp/hub/modelscope.py",
+    "huggingface_hub": "chatapp/hub/huggingface.py",
 }
 """Where each heavy library may be imported, at the top of a module or inside a function."""
 
@@ -39,8 +39,8 @@ STOREYS = (
     ("chatapp.texts",),
     ("chatapp.errors", "chatapp.paths", "chatapp.events"),
     ("chatapp.settings", "chatapp.messages", "chatapp.records"),
-    ("chatapp.gguf", "chatapp.hub_files", "chatapp.hub_clients"),
-    ("chatapp.hub_modelscope", "chatapp.hub_huggingface", "chatapp.hub_outline"),
+    ("chatapp.gguf", "chatapp.hub.files", "chatapp.hub.clients"),
+    ("chatapp.hub.modelscope", "chatapp.hub.huggingface", "chatapp.hub.outline"),
     ("chatapp.hub",),
     ("chatapp.engines",),
     ("chatapp.context",),

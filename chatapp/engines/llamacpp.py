@@ -38,7 +38,7 @@ from chatapp.events import (
     Usage,
 )
 from chatapp.hub import ModelFiles
-from chatapp.hub_files import parts
+from chatapp.hub.files import parts
 from chatapp.messages import Message
 from chatapp.settings import GenerationSettings
 from chatapp.texts import Sentence

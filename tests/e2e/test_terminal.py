@@ -20,7 +20,7 @@ import pyte
 import pytest
 
 from chatapp.store import open_store
-from tests.hub_machine import Machine
+from tests.hub.machine import Machine
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from chatapp import hub
 from tests import tiny_models
-from tests.hub_machine import Machine
+from tests.hub.machine import Machine
 
 HUBS = ("modelscope", "huggingface")
 

@@ -18,7 +18,7 @@ from chatapp.engines.transformers.boundary import explained
 from chatapp.engines.transformers.placement import Placement, choose_placement
 from chatapp.engines.transformers.quantize import method_of
 from chatapp.hub import ModelFiles
-from chatapp.hub_files import is_weights, parts
+from chatapp.hub.files import is_weights, parts
 
 SCALE_4BIT = 1 / 64 + 4 / (64 * 256)
 """Bytes of scales a weight: one of 8 bits for 64, and for 256 of those one of 32 (QLoRA, 2023)."""

@@ -34,7 +34,7 @@ from chatapp.engines.transformers.placement import choose_placement
 from chatapp.engines.transformers.quantize import check_quantised, hush, method_of, quantization
 from chatapp.errors import LoadError
 from chatapp.hub import ModelFiles, Source
-from chatapp.hub_files import PICKLED_KINDS
+from chatapp.hub.files import PICKLED_KINDS
 from chatapp.texts import Sentence
 
 PREFIX_CACHE_SHARE = 4

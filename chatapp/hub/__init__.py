@@ -15,11 +15,11 @@ from typing import TypeVar
 
 from chatapp.errors import LoadError
 from chatapp.events import Progress
-from chatapp.hub_clients import Hub, Meter, RemoteFile, check_room, has_no_room
-from chatapp.hub_files import CONFIGS, gguf_models, is_complete, needed
-from chatapp.hub_huggingface import HuggingFace
-from chatapp.hub_modelscope import ModelScope
-from chatapp.hub_outline import draw
+from chatapp.hub.clients import Hub, Meter, RemoteFile, check_room, has_no_room
+from chatapp.hub.files import CONFIGS, gguf_models, is_complete, needed
+from chatapp.hub.huggingface import HuggingFace
+from chatapp.hub.modelscope import ModelScope
+from chatapp.hub.outline import draw
 from chatapp.texts import Sentence
 
 DEMO = "demo"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub_machine import Machine, repository
-from tests.hub_server import COMMIT
+from tests.hub.machine import Machine, repository
+from tests.hub.server import COMMIT
 
 HUBS = ("modelscope", "huggingface")
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from chatapp.hub_clients import Meter, RemoteFile, first_bytes, reason, weights_last
+from chatapp.hub.clients import Meter, RemoteFile, first_bytes, reason, weights_last
 from chatapp.texts import Sentence
 
 CONNECTIONS = 4

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from chatapp.hub_clients import Meter, RemoteFile, first_bytes, reason, weights_last
+from chatapp.hub.clients import Meter, RemoteFile, first_bytes, reason, weights_last
 from chatapp.texts import Sentence
 
 MAIN = "master"

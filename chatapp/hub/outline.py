@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chatapp import gguf
-from chatapp.hub_clients import Hub, RemoteFile
-from chatapp.hub_files import CONFIGS, is_weights
+from chatapp.hub.clients import Hub, RemoteFile
+from chatapp.hub.files import CONFIGS, is_weights
 
 HEADER = 1 << 20
 """Bytes of a GGUF header that are asked for at first; with the vocabulary it can have ten times

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from chatapp.errors import LoadError
 from chatapp.events import Progress
-from chatapp.hub_files import is_weights
+from chatapp.hub.files import is_weights
 from chatapp.texts import Sentence
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatapp.errors import LoadError
-from chatapp.hub_files import needed
+from chatapp.hub.files import needed
 
 GGUF = [
     "README.md",
