@@ -1,4 +1,4 @@
-"""The console script `chatapp`: `chat` (the default) and `web`."""
+"""The console script `chatapp`: `chat` (the default), `web` and `data`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
-FACES = {"chat": "chatapp.terminal", "web": "chatapp.web"}
+FACES = {"chat": "chatapp.terminal", "web": "chatapp.web", "data": "chatapp.data"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the face named first, or the terminal."""
+    """Run what is named first, or the terminal."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     named = bool(arguments) and not arguments[0].startswith("-")

@@ -43,8 +43,8 @@ EXAMPLES: Mapping[Face, Sequence[str]] = {
 
 def build_parser(face: Face, texts: Texts) -> argparse.ArgumentParser:
     """The parser of one face; every flag is declared here, in groups."""
-    parser = _Parser(
-        prog=_program(face),
+    parser = Parser(
+        prog=program(face),
         description=texts(f"about-{face}"),
         epilog=texts("examples") + "\n" + "\n".join(f"  {line}" for line in EXAMPLES[face]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -282,13 +282,13 @@ def _add_other_flags(other: _Group) -> None:
     )
 
 
-def _program(face: Face) -> str:
+def program(face: str) -> str:
     """The command as the person typed it."""
     name = os.path.basename(sys.argv[0])
     return f"chatapp {face}" if name in ("chatapp", "__main__.py") else name
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Answers a mistake with one sentence, not with a screen of usage."""
 
     def error(self, message: str) -> NoReturn:

@@ -54,7 +54,7 @@ def parse(arguments: Sequence[str], face: Face) -> Options:
     texts = Texts(language_asked(arguments))
     parser = build_parser(face, texts)
     try:
-        found, unknown = _parsed(parser, arguments)
+        found, unknown = read_flags(parser, arguments)
         changes = {
             name: getattr(found, name) for name in SETTING_NAMES if getattr(found, name) is not None
         }
@@ -116,7 +116,7 @@ def language_asked(arguments: Sequence[str]) -> Language:
     return asked or preferred_language()
 
 
-def _parsed(
+def read_flags(
     parser: argparse.ArgumentParser, arguments: Sequence[str]
 ) -> tuple[argparse.Namespace, list[str]]:
     """What the flags say. Raises ChatError where argparse would speak English."""
@@ -137,14 +137,7 @@ def _check(
     parser: argparse.ArgumentParser, found: argparse.Namespace, unknown: Sequence[str]
 ) -> None:
     """Raises ChatError for what argparse cannot say in the reader's language."""
-    if unknown:
-        flag = unknown[0].partition("=")[0]
-        if not flag.startswith("-"):
-            raise ChatError("flag-stray", text=flag)
-        close = difflib.get_close_matches(flag, parser._option_string_actions, n=1, cutoff=0.75)
-        if close:
-            raise ChatError("flag-unknown-close", flag=flag, meant=close[0])
-        raise ChatError("flag-unknown", flag=flag)
+    refuse_unknown(parser, unknown)
     if found.gpus != "auto" and not re.fullmatch("[0-9]{1,3}(,[0-9]{1,3})*", found.gpus):
         raise ChatError("flag-gpus-shape", value=found.gpus)
     if not re.fullmatch("[0-9]{1,2}", found.prompt_lookup):
@@ -165,6 +158,18 @@ def _check(
         raise ChatError("flags-apart", one="--private", other="--resume")
     if not all(name and password for name, _, password in _people(found)):
         raise ChatError("flag-auth-shape")
+
+
+def refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> None:
+    """Raises ChatError for the first word that is no flag, with what it may have meant."""
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        if not flag.startswith("-"):
+            raise ChatError("flag-stray", text=flag)
+        close = difflib.get_close_matches(flag, parser._option_string_actions, n=1, cutoff=0.75)
+        if close:
+            raise ChatError("flag-unknown-close", flag=flag, meant=close[0])
+        raise ChatError("flag-unknown", flag=flag)
 
 
 def _bytes(size: str) -> int | None:

@@ -46,7 +46,7 @@ STOREYS = (
     ("chatapp.context",),
     ("chatapp.chat", "chatapp.store", "chatapp.exchange", "chatapp.loading"),
     ("chatapp.flags", "chatapp.options", "chatapp.stats", "chatapp.dry_run"),
-    ("chatapp.terminal", "chatapp.web"),
+    ("chatapp.terminal", "chatapp.web", "chatapp.data"),
     ("chatapp.__main__",),
 )
 """From the ground up: a room imports from its own storey and those below."""

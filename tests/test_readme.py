@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.data.flags import ACTIONS
+from chatapp.data.flags import build_parser as data_parser
 from chatapp.flags import build_parser
 from chatapp.texts import Texts
 from tests.readme_tables import README, TABLES, between_marks, marked
@@ -40,11 +42,11 @@ def test_a_table_is_the_one_of_the_code(readme: str, name: str) -> None:
 
 
 def test_every_flag_it_names_exists(code: str) -> None:
+    texts = Texts("en")
+    parsers = [build_parser("chat", texts), build_parser("web", texts)]
+    parsers += [data_parser(action, texts) for action in ACTIONS]
     known = {
-        flag
-        for face in ("chat", "web")
-        for action in build_parser(face, Texts("en"))._actions
-        for flag in action.option_strings
+        flag for parser in parsers for action in parser._actions for flag in action.option_strings
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code)) <= known | FOREIGN_FLAGS
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from chatapp import errors
+from chatapp.data.flags import ACTIONS
+from chatapp.data.flags import build_parser as data_parser
 from chatapp.events import Stage
 from chatapp.flags import build_parser
 from chatapp.settings import SETTING_NAMES
@@ -38,6 +40,7 @@ def declared_keys() -> set[str]:
         for action in build_parser(face, Texts("en"))._actions
         if action.dest not in SETTING_NAMES
     }
+    flags |= {action.dest for name in ACTIONS for action in data_parser(name, Texts("en"))._actions}
     keys = {f"setting.{name}" for name in SETTING_NAMES} | {f"flag.{name}" for name in flags}
     return keys | {f"command.{name}" for name in COMMANDS}
 

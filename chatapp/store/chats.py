@@ -17,6 +17,7 @@ from chatapp.store import words
 from chatapp.store.database import Database
 from chatapp.store.kept import Kept
 from chatapp.store.rows import finish_crashed
+from chatapp.store.salvage import salvage
 from chatapp.texts import Sentence
 
 FILE = "chats.db"
@@ -55,12 +56,16 @@ class Hit:
 
 def open_store(folder: str | None = None) -> Store:
     """The conversations in a folder, or in the usual place. Raises StoreError."""
+    return Store(store_path(folder).parent)
+
+
+def store_path(folder: str | None = None) -> Path:
+    """Where the file is, or will be; its folder is made on demand. Raises StoreError."""
     try:
-        directory = paths.data_dir(folder)
+        return paths.data_dir(folder) / FILE
     except OSError as error:
         cause = error.strerror or error
         raise StoreError("store-cannot-open", path=error.filename, cause=cause) from error
-    return Store(directory)
 
 
 class Store:
@@ -72,9 +77,7 @@ class Store:
         self.path = self._database.path
         self.notices: list[Sentence] = []
         """What a person should know about the file."""
-        if self._database.set_aside is not None:
-            values = {"path": self.path, "aside": self._database.set_aside}
-            self.notices.append(Sentence("store-set-aside", values))
+        self.notices += self._salvaged()
         if self._database.log_set_aside is not None:
             log = {"aside": self._database.log_set_aside}
             self.notices.append(Sentence("store-log-set-aside", log))
@@ -112,6 +115,38 @@ class Store:
     def _check_words(self) -> None:
         with self._database.writing() as connection:
             connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+
+    def replace_damaged(self) -> list[Sentence]:
+        """Put a file that `check` found damaged aside, for a new one with what can be read of it.
+
+        Returns what a person should know. Raises StoreError.
+        """
+        self._database.replace()
+        return self._salvaged()
+
+    def _salvaged(self) -> list[Sentence]:
+        """Of a file that was set aside just now, if any."""
+        aside = self._database.set_aside
+        if aside is None:
+            return []
+        said = [Sentence("store-set-aside", {"path": self.path, "aside": aside})]
+        try:
+            count = salvage(aside, self._database)
+        except StoreError as error:
+            return [*said, error.sentence]
+        return [*said, Sentence("store-salvaged", {"count": count})]
+
+    def counts(self) -> tuple[int, int]:
+        """How many conversations and messages the file has, everybody's. Raises StoreError."""
+        with self._database.reading() as connection:
+            (chats,) = connection.execute(
+                "SELECT count(*) FROM chats WHERE deleted IS NULL"
+            ).fetchone()
+            (messages,) = connection.execute(
+                "SELECT count(*) FROM messages JOIN chats ON chats.number = messages.chat "
+                "WHERE deleted IS NULL AND parent IS NOT NULL"
+            ).fetchone()
+        return chats, messages
 
     def vacuum(self) -> None:
         """Drop deleted conversations for good and give their room back. Raises StoreError."""

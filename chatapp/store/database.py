@@ -84,6 +84,18 @@ class Database:
             (others,) = connection.execute("PRAGMA data_version").fetchone()
             return others, connection.total_changes
 
+    def replace(self) -> None:
+        """Put the file aside, damaged as it is, and begin a new one. Raises StoreError."""
+        with self._lock:
+            inode = self.path.stat().st_ino
+            with closing(self._connection):  # what has been moved, SQLite leaves as it is
+                self.set_aside = set_aside(self.path, inode)
+            try:
+                self._connection = self._opened()
+            except StoreDamaged as error:
+                error.connection.close()
+                raise StoreError("store-damaged", path=self.path) from error
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

@@ -180,7 +180,11 @@ class Kept:
             """,
             (
                 *(_last_model(tree), self.conversation.turn),
-                *(asked, said_more, time.time()),  # only a person brings back what was deleted
+                *(
+                    asked,
+                    said_more,
+                    time.time() if revision else _newest(tree),
+                ),  # only a person brings back what was deleted
                 *(retitled, storable(title) or name, name),
                 *(retitled, bool(title), number),
             ),
@@ -263,6 +267,11 @@ def _resolved(message: Message, state: State) -> State:
     if chosen is not None and chosen not in ids:
         chosen = ids[-1] if ids else None
     return (*others, chosen)
+
+
+def _newest(tree: Sequence[Message]) -> float:
+    """When something was last said in what comes from elsewhere."""
+    return min(time.time(), max(message.created for message in tree))
 
 
 def _last_model(tree: Sequence[Message]) -> str:

@@ -242,6 +242,7 @@ SENTENCES = {
     "--data-dir, or chat without it: --private.",
     "store-set-aside": "The file of your conversations was damaged. It is kept as {aside}, and a "
     "new one begins.",
+    "store-salvaged": "Conversations that could be read in it, and are in the new file: {count}.",
     "store-log-set-aside": "The newest part of your conversations was not yet in their file, and "
     "is damaged: a copy of it is kept as {aside}.",
     # --- conversations as files
@@ -273,6 +274,31 @@ SENTENCES = {
     "tools, pictures and files.",
     "exchange-dataset-info": "{path} is no list of datasets as LLaMA-Factory keeps it, and "
     "stays as it is: correct it, or export into another folder.",
+    # --- chatapp data
+    "about-data": "The stored conversations as files: check, export and import them.",
+    "about-data-path": "Show where the stored conversations are.",
+    "about-data-check": "Look through the file of the conversations, and mend it if it is damaged.",
+    "about-data-vacuum": "Drop deleted conversations for good and give their room back.",
+    "about-data-export": "Write conversations to files: JSON, Markdown or training data.",
+    "about-data-import": "Take in conversations from files of chatapp and other programs.",
+    "data-unknown": "There is no `chatapp data {word}`, but: {known}.",
+    "data-unknown-close": "There is no `chatapp data {word}`; did you mean {meant}?",
+    "data-stray": "`chatapp data {action}` takes flags alone, and not {text}.",
+    "data-sound": "{path} is sound. Conversations: {chats}, messages: {messages}, size: {size}.",
+    "data-damaged": "{path} is damaged inside. It is put aside now, and what can be read of it is "
+    "brought into a new file; restart what else of chatapp is running.",
+    "data-vacuumed": "Size before: {before}, now: {after}.",
+    "data-exported": "Exported: {count}, to {files}.",
+    "data-imported": "Conversations imported from {file}: {count}.",
+    "data-no-files": "Name the files to import: `chatapp data import FILE`.",
+    "data-nothing": "There is no such conversation to export; `chatapp data export` alone exports "
+    "all there are.",
+    "data-nothing-good": "No answer is marked good yet: mark some with :good or a thumb, or leave "
+    "out --good-only.",
+    "data-nothing-answered": "There is no conversation with a whole answer to train on.",
+    "data-good-only": "--good-only is for training data: add --format, one of {formats}.",
+    "data-needs-json": "Training data goes into a .json file, which {path} is not: choose such a "
+    "name.",
     "chat-unknown": "There is no such conversation: it may have been deleted.",
     "compact-nothing": "There is nothing to sum up yet: the newest turn always stays as it is.",
     "compact-empty": "The model gave no summary, so nothing has changed: try again, or begin "
