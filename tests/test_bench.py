@@ -14,7 +14,9 @@ from tests.bench.__main__ import main
 from tests.bench.sizes import FULL
 from tests.bench.values import Requirement, Rounds, ratios
 
-IN_PROCESS = ["decode", "turns", "history", "document", "crowd", "stop", "load", "conversations"]
+IN_PROCESS = [
+    *("decode", "turns", "history", "document", "crowd", "lookup", "stop", "load", "conversations")
+]
 
 
 def test_a_quick_run_of_a_tiny_model(

@@ -17,7 +17,7 @@ from typing import Any
 
 from chatapp.engines import ModelOptions
 from chatapp.errors import ChatError
-from tests.bench import conversations, crowd, decode, life, machine, plot, report, waiting
+from tests.bench import conversations, crowd, decode, life, lookup, machine, plot, report, waiting
 from tests.bench.contenders import contenders, without_cache
 from tests.bench.course import Course
 from tests.bench.model import endless, folder_of, open_transformers
@@ -31,6 +31,7 @@ MEASURES: Mapping[str, Callable[[Course], Measure]] = {
     "history": waiting.long_history,
     "document": waiting.about_document,
     "crowd": crowd.measure,
+    "lookup": lookup.measure,
     "stop": life.stopping,
     "load": life.loading,
     "start": life.starting,

@@ -23,6 +23,10 @@ class Sizes:
     chats: tuple[int, ...] = (1, 2, 4, 8)
     crowd_answer: int = 64
     long_prompt: int = 8000
+    lookup: tuple[int, ...] = (3, 10)
+    """How many tokens are guessed."""
+    copied: int = 200
+    """Length of the prompt with the text that the answer is to copy."""
     stored_chats: int = 10_000
     stored_messages: int = 1_000_000
 
@@ -35,6 +39,7 @@ class Sizes:
             history=min(self.history, context // 2),
             document=min(self.document, context // 3),
             long_prompt=min(self.long_prompt, context - 64),
+            copied=min(self.copied, context // 4),
             turn_answer=min(self.turn_answer, max(1, context // self.turns - 48)),
         )
 
@@ -53,6 +58,8 @@ QUICK = Sizes(
     chats=(1, 2),
     crowd_answer=8,
     long_prompt=320,
+    lookup=(3,),
+    copied=80,
     stored_chats=20,
     stored_messages=400,
 )

@@ -11,6 +11,14 @@ from chatapp.messages import Message
 NOUNS = "harbour lantern winter orchard river letter captain garden bridge market".split()
 VERBS = "crossed found kept painted sold followed measured forgot mended described".split()
 PLACES = "beyond the hill|at the old mill|near the station|under the roof|by the sea".split("|")
+ORDINARY = (
+    "What is the capital of France, and what is it known for?",
+    "Explain in simple words how a bicycle stays upright.",
+    "Write a short poem about the sea in winter.",
+    "What should I cook tonight with rice, eggs and tomatoes?",
+    "Give me three ideas for a birthday present for my sister.",
+)
+"""What people ask; each of another kind."""
 QUESTIONS = ("What happened next?", "Who was there?", "Where was it?", "Why?", "And then?")
 
 
