@@ -201,7 +201,7 @@ class Conversation:
         Returns the earliest of the questions taken back, None if there is none. All stay in the
         tree, off the path.
         """
-        asked = [message for message in self.path if message.role == "user"][-count:]
+        asked = [message for message in self.path if message.role == "user"][-count:][:count]
         if not asked or asked[0].parent is None:
             return None
         asked[0].parent.chosen = None

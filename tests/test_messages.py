@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chatapp.messages import Conversation, Message
+from chatapp.events import Finished, Reason, Timings, Usage
+from chatapp.messages import AnswerRecord, Conversation, Feedback, Message, cut_at_word
+from chatapp.settings import GenerationSettings
 
 
 def said(conversation: Conversation) -> list[tuple[str, str]]:
@@ -161,6 +164,183 @@ def test_the_system_prompt_is_sent_only_where_there_is_one_and_can_be_changed() 
     conversation.system = "Be brief."
     assert [message.role for message in conversation.prompt()] == ["system", "user"]
     assert conversation.system == conversation.root.content == "Be brief."
+
+
+def three_turns() -> Conversation:
+    conversation = Conversation("Be brief.")
+    for question, answer in (("one?", "1"), ("two?", "2"), ("three?", "3")):
+        answered(conversation, question, answer)
+    return conversation
+
+
+def test_undo_takes_back_as_many_turns_as_are_asked_for() -> None:
+    for count, left, taken in ((0, 6, None), (1, 4, "three?"), (2, 2, "two?"), (9, 0, "one?")):
+        conversation = three_turns()
+        earliest = conversation.undo(count)
+        assert len(conversation.path) == left
+        assert (earliest.content if earliest else None) == taken
+
+
+def test_an_edited_question_is_another_version_and_what_followed_stays_with_the_earlier() -> None:
+    conversation = three_turns()
+    second = conversation.path[2]
+    edited = conversation.edit(second, "zwei?")
+    assert [text for _, text in said(conversation)] == ["one?", "1", "zwei?"]
+    assert edited.versions == [second, edited]
+    conversation.choose(second)
+    assert [text for _, text in said(conversation)] == ["one?", "1", "two?", "2", "three?", "3"]
+
+
+def test_an_edited_answer_is_a_persons() -> None:
+    conversation = three_turns()
+    answer = conversation.path[1]
+    answer.record = AnswerRecord("scripted", "m", GenerationSettings())
+    edited = conversation.edit(answer, "uno")
+    assert said(conversation) == [("user", "one?"), ("assistant", "uno")]
+    assert edited.record is None and not edited.interrupted and answer.record is not None
+
+
+def test_a_version_off_the_path_can_be_edited_and_is_gone_on_with() -> None:
+    conversation = three_turns()
+    conversation.undo(2)
+    off = next(one for one in conversation.root.tree() if one.content == "3")
+    conversation.edit(off, "three!")
+    assert [text for _, text in said(conversation)] == [
+        "one?",
+        "1",
+        "two?",
+        "2",
+        "three?",
+        "three!",
+    ]
+
+
+def test_the_system_prompt_has_no_versions() -> None:
+    conversation = Conversation("Be brief.")
+    with pytest.raises(ValueError, match="no versions"):
+        conversation.edit(conversation.root, "Be long.")
+
+
+def test_three_answers_and_the_branch_below_each_are_all_reachable() -> None:
+    conversation = Conversation()
+    first = answered(conversation, "one?", "1")
+    question = conversation.path[0]
+    others = [question.reply(Message("assistant", text)) for text in ("uno", "eins")]
+    for answer in (first, *others):
+        conversation.choose(answer)
+        answered(conversation, f"after {answer.content}?", "yes")
+    for answer in first.versions:
+        conversation.choose(answer)
+        assert [text for _, text in said(conversation)] == [
+            *("one?", answer.content, f"after {answer.content}?", "yes")
+        ]
+
+
+def test_replies_stand_in_the_order_of_their_age() -> None:
+    question = Message("user", "?")
+    late = question.reply(Message("assistant", "late", created=3.0))
+    for created in (1.0, 2.0, 4.0):
+        question.add(Message("assistant", str(created), created=created))
+    assert [reply.created for reply in question.replies] == [1.0, 2.0, 3.0, 4.0]
+    assert question.following is late
+
+
+def test_a_fork_is_a_copy_of_the_path_that_shares_nothing() -> None:
+    conversation = three_turns()
+    conversation.path[1].feedback = Feedback(True)
+    conversation.path[3].writing = True
+    fork = conversation.fork(conversation.path[3])
+    assert said(fork) == said(conversation)[:4]
+    assert fork.system == "Be brief." and fork.id != conversation.id
+    ids = {message.id for message in everything(conversation.root)}
+    assert not ids & {message.id for message in everything(fork.root)}
+    assert fork.path[1].feedback == Feedback(True) and not fork.path[3].writing
+    answered(fork, "more?", "!")
+    assert len(conversation.path) == 6
+    assert len(conversation.fork().path) == 6
+
+
+def test_a_summary_stands_in_the_prompt_for_what_came_before_it() -> None:
+    conversation = three_turns()
+    conversation.path[4].summary = "They counted."
+    system, *sent = conversation.prompt(Message("user", "four?"))
+    assert system.content == "Be brief.\n\nSummary of the conversation so far:\nThey counted."
+    assert [message.content for message in sent] == ["three?", "3", "four?"]
+    conversation.system = ""
+    assert conversation.prompt()[0].content == "Summary of the conversation so far:\nThey counted."
+
+
+def test_before_its_question_and_on_another_branch_a_summary_is_not_sent() -> None:
+    conversation = three_turns()
+    question = conversation.path[4]
+    question.summary = "They counted."
+    until = conversation.prompt(Message("user", "sum up"), until=question)
+    assert [message.content for message in until] == [
+        "Be brief.",
+        *("one?", "1", "two?", "2"),
+        "sum up",
+    ]
+    conversation.edit(conversation.path[2], "zwei?")
+    assert conversation.prompt()[0].content == "Be brief."
+
+
+def test_an_edited_question_keeps_the_summary_of_what_came_before_it() -> None:
+    conversation = three_turns()
+    conversation.path[4].summary = "They counted."
+    conversation.edit(conversation.path[4], "drei?")
+    system, *sent = conversation.prompt()
+    assert system.content.endswith("They counted.")
+    assert [message.content for message in sent] == ["drei?"]
+
+
+def record(reason: Reason | None = None) -> AnswerRecord:
+    end = Finished(reason, Usage(1, 1), Timings(None, 1.0), seed=1) if reason else None
+    return AnswerRecord("scripted", "m", GenerationSettings(), end)
+
+
+@pytest.mark.parametrize(
+    ("answer", "goes_on", "interrupted"),
+    [
+        (Message("assistant", "by a person"), True, False),
+        (Message("assistant", "a", record=record()), True, True),
+        (Message("assistant", "a", record=record(), writing=True), False, False),
+        (Message("assistant", "a", record=record("stop")), False, False),
+        (Message("assistant", "a", record=record("length")), True, False),
+        (Message("assistant", "a", record=record("stopped")), True, False),
+        (Message("assistant", "", "thought", record=record("stopped")), True, False),
+        (Message("assistant", "", record=record("stopped")), False, False),
+        (Message("user", "a"), False, False),
+    ],
+)
+def test_which_answers_can_go_on_and_which_were_interrupted(
+    answer: Message, goes_on: bool, interrupted: bool
+) -> None:
+    assert (answer.can_go_on, answer.interrupted) == (goes_on, interrupted)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("", ""),
+        ("\n  \n", ""),
+        ("\n  What is   it?\nmore", "What is it?"),
+        ("word " * 30, "word word word…"),
+        ("x" * 30, "x" * 14 + "…"),
+        ("杭州" * 20, "杭州" * 7 + "…"),
+        ("fifteen letters", "fifteen letters"),
+    ],
+)
+def test_a_name_is_the_first_line_that_says_anything_cut_at_a_word(text: str, name: str) -> None:
+    assert cut_at_word(text, 15) == name
+    assert len(cut_at_word(text, 15)) <= 15
+
+
+def test_a_conversation_is_named_by_its_title_or_by_its_first_question() -> None:
+    conversation = three_turns()
+    assert conversation.name == "one?"
+    conversation.title = "Counting"
+    assert conversation.name == "Counting"
+    assert Conversation("system").name == ""
 
 
 class Chatting(RuleBasedStateMachine):

@@ -88,13 +88,15 @@ class TwoWindows(RuleBasedStateMachine):
     def keep(self, window: Window) -> None:
         window.kept.keep()
         assert window.kept.failure is None
-        stored = [said.content for said in window.conversation.root.tree() if said.content]
         with window.store._database.reading() as connection:
-            found = connection.execute(
-                "SELECT 1 FROM chats WHERE id = ?", (window.conversation.id,)
-            ).fetchone()
-        if found:
-            self.ever.update(stored)
+            self.ever.update(
+                content
+                for (content,) in connection.execute(
+                    "SELECT content FROM messages JOIN chats ON chats.number = chat"
+                    " WHERE chats.id = ?",
+                    (window.conversation.id,),
+                )
+            )
 
     @rule(who=Who, again=st.booleans())
     def ask(self, who: int, again: bool) -> None:
