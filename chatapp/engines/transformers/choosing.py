@@ -78,7 +78,10 @@ class _Suppressing(LogitsProcessor):  # type: ignore[misc]
         self._tokens = tokens
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        return scores.index_fill(1, self._tokens.to(scores.device), -torch.inf)
+        # A tokenizer may name more tokens than its model has logits for: those are left alone, as
+        # transformers' own processor leaves them.
+        tokens = self._tokens[self._tokens < scores.shape[-1]]
+        return scores.index_fill(1, tokens.to(scores.device), -torch.inf)
 
 
 def _quicker(processor: LogitsProcessor) -> LogitsProcessor:
