@@ -22,7 +22,7 @@ VOCABULARY = 5000
 def test_the_same_tokens_stay_with_the_same_logits(top_k: int, top_p: float) -> None:
     originals = LogitsProcessorList(
         [
-            SuppressTokensLogitsProcessor([3, 4, 4999]),
+            SuppressTokensLogitsProcessor([3, 4, VOCABULARY - 1, VOCABULARY, VOCABULARY + 9]),
             TemperatureLogitsWarper(0.7),
             TopKLogitsWarper(top_k),
             TopPLogitsWarper(top_p),
