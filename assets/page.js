@@ -190,6 +190,28 @@ document.addEventListener("click", (event) => {
   shelfActions[clicked.dataset.do]?.(clicked.dataset.chat, clicked.dataset.title);
 });
 
+// --- a file is read here and sent as text
+
+const LARGEST_FILE = 6 * 2 ** 20; // chatapp/web/clicks.py says so too
+
+function upload() {
+  const field = document.createElement("input");
+  field.type = "file";
+  field.accept = ".json,.jsonl,application/json";
+  field.addEventListener("change", async () => {
+    const [file] = field.files;
+    if (!file) return;
+    const { name } = file;
+    if (file.size > LARGEST_FILE) report({ do: "upload", name });
+    else report({ do: "upload", name, text: await file.text() });
+  });
+  field.click();
+}
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("#upload")) upload();
+});
+
 // --- the address names the chat
 
 let shown = null;

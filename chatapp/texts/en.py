@@ -200,6 +200,8 @@ SENTENCES = {
     "page-nearly-full": "The context is nearly full. Compact: the model sums up the oldest turns.",
     "page-download": "Download",
     "page-upload": "Upload",
+    "page-upload-large": "{name} has more than {limit} MiB, the most the page takes: import it in "
+    "the terminal with :import.",
     "page-undo": "Undo",
     "page-new-chat": "New chat",
     "page-thinking": "Thinking",

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chatapp.errors import ExchangeError
 from chatapp.messages import Feedback
 from chatapp.web.actions import Choose, Edit
 from chatapp.web.tabs import Tab
 
 LONGEST_TITLE = 200
 """Characters."""
+LARGEST_FILE = 6
+"""MiB of a file that the page takes; `assets/page.js` and the guard know of it too."""
 
 
 def carry_out(tab: Tab, click: Mapping[str, object]) -> None:
     """Do what was clicked; what a browser of ours would not send is ignored. Raises ChatError."""
+    if "message" in click:
+        _at_a_message(tab, click)
+    else:
+        _at_the_list(tab, click)
+
+
+def _at_a_message(tab: Tab, click: Mapping[str, object]) -> None:
     match click:
         case {"do": "edit", "message": str(message), "text": str(text)}:
             tab.act(Edit(message, text))
@@ -25,6 +35,10 @@ def carry_out(tab: Tab, click: Mapping[str, object]) -> None:
             tab.chat.judge(message, None)
         case {"do": "fork", "message": str(message)}:
             tab.fork(message)
+
+
+def _at_the_list(tab: Tab, click: Mapping[str, object]) -> None:
+    match click:
         case {"do": "open", "chat": str(chat)}:
             tab.open(chat)
         case {"do": "new"}:
@@ -35,5 +49,9 @@ def carry_out(tab: Tab, click: Mapping[str, object]) -> None:
             tab.delete(chat)
         case {"do": "restore", "chat": str(chat)}:
             tab.restore(chat)
+        case {"do": "upload", "name": str(name), "text": str(text)}:
+            tab.take_in(text, name[:LONGEST_TITLE])
+        case {"do": "upload", "name": str(name)}:
+            raise ExchangeError("page-upload-large", name=name[:LONGEST_TITLE], limit=LARGEST_FILE)
         case {"do": "more"}:
             tab.list_more()

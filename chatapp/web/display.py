@@ -46,6 +46,7 @@ class Display:
                 chat.turns_left_out,
                 (tab.error or chat.error, chat.kept.failure),
                 texts,
+                tab.notes,
             ),
             **self.buttons(writing=chat.writing),
             layout.regenerate: gr.update(interactive=asked),
@@ -58,6 +59,7 @@ class Display:
             layout.shelf: self.shelf(tab),
             layout.meter: view.meter(None if chat.writing else chat.outlook, texts),
             layout.compact: gr.update(visible=nearly_full and not chat.writing),
+            layout.downloads: view.downloads(chat.conversation.id, texts) if path else "",
             layout.private: gr.update(visible=not path, value=chat.is_private),
         }
 

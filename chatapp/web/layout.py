@@ -59,6 +59,7 @@ class Layout:
             elem_id="search",
         )
         self.shelf = gr.HTML(elem_id="shelf", js_on_load=None)
+        self.upload = self._button("upload")
 
     def _make_panel(self, engine: Engine, system: str, settings: GenerationSettings) -> None:
         gr.HTML(f"<h2>{self._texts('page-settings')}</h2>", js_on_load=None)
@@ -133,6 +134,7 @@ class Layout:
         self.go_on = self._button("continue", visible=False)
         self.undo = self._button("undo", interactive=False)
         self.compact = self._button("compact", visible=False)
+        self.downloads = gr.HTML(elem_id="downloads", js_on_load=None)
         self.private = gr.Checkbox(
             label=self._texts("page-private"),
             show_label=False,

@@ -50,6 +50,10 @@ class Library:
         forked.keep()
         return forked
 
+    def take_in(self, conversation: Conversation) -> Chat:
+        """Store a conversation that comes from a file."""
+        return self._hold(Chat(self._engine, self._chats.take_in(conversation)))
+
     def set_private(self, chat: Chat, private: bool) -> None:
         """Keep a chat that has no question yet out of the store, or in it."""
         if not chat.conversation.path:

@@ -109,6 +109,7 @@ class Page:
             layout.meter,
             layout.compact,
             layout.private,
+            layout.downloads,
         ]
         wake.change(self._on_wake, seen, everything, trigger_mode="multiple", **ours)
         found = [layout.key, layout.width, layout.address]

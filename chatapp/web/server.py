@@ -231,11 +231,13 @@ def _mounted(engine: Engine, options: Options, store: Store) -> tuple[FastAPI, C
     _quiet_gradio()
     import gradio as gr
 
+    from chatapp.web import files
     from chatapp.web.page import Page
     from chatapp.web.theme import theme
 
     page = Page(engine, options, store)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_route(files.PATH, files.Export(page.tabs, Texts(options.language)).answer)
     gr.mount_gradio_app(
         app,
         page.blocks,

@@ -16,8 +16,10 @@ from typing import Any
 from chatapp.chat import change_settings
 from chatapp.engines import Engine
 from chatapp.errors import ChatError
+from chatapp.exchange import import_text
 from chatapp.settings import GenerationSettings
 from chatapp.store import ChatLine
+from chatapp.texts import Sentence
 from chatapp.web import view
 from chatapp.web.actions import Action, Ask, Look
 from chatapp.web.chats import Chat
@@ -43,6 +45,8 @@ class Tab:
         """What the browser tab remembers to find its settings after a reload; a secret."""
         self.settings = settings
         self.library = library
+        self.notes: list[Sentence] = []
+        """What has been done here that does not show."""
         self.error: ChatError | None = None
         """What the person did wrong here; what went wrong in the chat is told there."""
         self.system = system
@@ -110,7 +114,7 @@ class Tab:
         earlier, self.chat = self.chat, chat
         earlier.detach(self)
         chat.attach(self)
-        self.error, self._turned = None, True
+        self.error, self.notes, self._turned = None, [], True
         if chat.conversation.path:
             chat.act(Look(), self.settings, self._give_back)
         self.notify()
@@ -147,6 +151,14 @@ class Tab:
         self.open(id)
         self.notify()
 
+    def take_in(self, text: str, name: str) -> None:
+        """Store the conversations of a file and show the first. Raises ExchangeError."""
+        imported = import_text(text, name)
+        chats = [self.library.take_in(found) for found in imported.conversations]
+        self.turn_to(chats[0])
+        said = Sentence("imported", {"name": name, "count": len(chats)})
+        self.notes = [*imported.notes, said]
+
     def search(self, words: str) -> None:
         """List only chats with these words, all of them without."""
         self.words, self.listed, self.deleted = words, CHATS_LISTED, None
@@ -174,7 +186,7 @@ class Tab:
         return self.act(Ask(text, int(asked)))
 
     def act(self, action: Action) -> bool:
-        self.error = None
+        self.error, self.notes = None, []
         taken = self.chat.act(action, self.settings, self._give_back)
         self.notify()
         return taken
@@ -216,7 +228,7 @@ class Tabs:
     ) -> None:
         self._make_tab = make_tab
         self._make_library = make_library
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._libraries: dict[str, Library] = {}
         self._by_page: dict[tuple[str, str], Tab] = {}
         self._closed: OrderedDict[tuple[str, str], Tab] = OrderedDict()
@@ -247,16 +259,21 @@ class Tabs:
             tab = self._by_page.get((owner, page))
             if tab is not None:
                 return tab
-            library = self._libraries.get(owner)
-            if library is None:
-                library = self._libraries[owner] = self._make_library(owner)
-            tab = self._by_page[owner, page] = self._make_tab(library)
+            tab = self._by_page[owner, page] = self._make_tab(self.library(owner))
         if seen:
             try:
                 tab.open(seen.partition(":")[0])
             except ChatError as error:
                 tab.error = error
         return tab
+
+    def library(self, owner: str) -> Library:
+        """What one person has."""
+        with self._lock:
+            library = self._libraries.get(owner)
+            if library is None:
+                library = self._libraries[owner] = self._make_library(owner)
+            return library
 
     def close(self, owner: str, page: str) -> None:
         """A page is gone: its chat goes on for a while, its settings are kept for a reload."""

@@ -14,7 +14,7 @@ from chatapp.events import Finished, Progress
 from chatapp.messages import Message
 from chatapp.settings import SETTING_NAMES, GenerationSettings, limits
 from chatapp.stats import progress_line, stats_line
-from chatapp.texts import Texts
+from chatapp.texts import Sentence, Texts
 
 SHOWN_MESSAGES = 40
 """A browser gets slow with more; the earlier ones stay in the conversation."""
@@ -118,11 +118,13 @@ def status(
     turns_left_out: int,
     errors: Iterable[ChatError | None],
     texts: Texts,
+    notes: Iterable[Sentence] = (),
 ) -> str:
     """HTML under the conversation: what goes on or went wrong, else the last answer's figures."""
     lines = []
     for error in filter(None, errors):
         lines.append(_paragraph("error", texts(error.sentence), role="alert"))
+    lines += [_paragraph("note", texts(note)) for note in notes]
     if turns_left_out:
         lines.append(_paragraph("note", texts("turns-left-out", count=turns_left_out)))
     if progress is not None:
@@ -149,6 +151,16 @@ def meter(outlook: Outlook | None, texts: Texts) -> str:
     elif outlook.is_nearly_full:
         bar += _paragraph("note", texts("page-nearly-full"))
     return bar
+
+
+def downloads(id: str, texts: Texts) -> str:
+    """HTML: a chat's files to fetch."""
+    links = "".join(
+        f'<a href="export/{html.escape(id)}.{kind}" download>{name}</a>'
+        for kind, name in (("md", "Markdown"), ("json", "JSON"))
+    )
+    summary = html.escape(texts("page-download"))
+    return f"<details><summary>{summary}</summary><div>{links}</div></details>"
 
 
 def header(model: str, notices: Sequence[str], logo: str) -> str:

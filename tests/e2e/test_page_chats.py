@@ -269,6 +269,11 @@ def test_people_with_different_names_see_nothing_of_each_other(serve, new_tab) -
     bob.wait_until_shown()
     expect(bob.stats).to_contain_text("no such conversation")
     expect(bob.users).to_have_count(0)
+    stolen = stage.url + "/export/" + ann.page.url.partition("chat=")[2]
+    for kind in ("md", "json"):
+        assert ann.page.request.get(f"{stolen}.{kind}").status == 200
+        assert bob.page.request.get(f"{stolen}.{kind}").status == 404
+        assert new_tab().page.request.get(f"{stolen}.{kind}").status == 401
     bob.page.locator("#search textarea").fill("secret")
     expect(bob.page.locator("#shelf")).to_contain_text("Nothing found")
     bob.page.locator("#search textarea").fill("")
@@ -277,3 +282,34 @@ def test_people_with_different_names_see_nothing_of_each_other(serve, new_tab) -
     expect(rows(ann)).to_have_text(["a secret of ann"])
     again = enter(new_tab(), stage.url, "ann", "a")  # another browser, the same name
     expect(rows(again)).to_have_text(["a secret of ann"])
+
+
+def test_a_download_can_be_uploaded_again(serve, new_tab, tmp_path) -> None:
+    scripts = [Script(["one"]), Script(["two"])]
+    tab = new_tab().open(serve(ScriptedEngine(scripts)).url)
+    answered(tab, "first <b>?", "one")
+    tab.click("regenerate")
+    expect(tab.answers).to_have_text("two")
+    for name, words in (("Markdown", "# first"), ("JSON", '"one"')):
+        tab.page.locator("#downloads summary").click()
+        with tab.page.expect_download() as waiting:
+            tab.page.get_by_role("link", name=name).click()
+        fetched = tmp_path / waiting.value.suggested_filename
+        waiting.value.save_as(fetched)
+        assert words in fetched.read_text("utf-8")
+        tab.page.keyboard.press("Escape")
+        tab.page.locator("#downloads summary").click()
+    tab.click("new-chat")
+    expect(tab.users).to_have_count(0)
+    with tab.page.expect_file_chooser() as choosing:
+        tab.click("upload")
+    choosing.value.set_files(fetched)
+    expect(tab.users).to_have_text("first <b>?")
+    expect(tab.answers).to_have_text("two")
+    expect(place(tab)).to_have_text("2/2")
+    expect(rows(tab)).to_have_count(2)
+    (tmp_path / "bad.json").write_text("{")
+    with tab.page.expect_file_chooser() as choosing:
+        tab.click("upload")
+    choosing.value.set_files(tmp_path / "bad.json")
+    expect(tab.stats).to_contain_text("bad.json is no JSON")
