@@ -192,7 +192,7 @@ document.addEventListener("click", (event) => {
 
 // --- a file is read here and sent as text
 
-const LARGEST_FILE = 6 * 2 ** 20; // chatapp/web/clicks.py says so too
+const LARGEST_SENT = 7 * 2 ** 20; // less than chatapp/web/guard.py lets in
 
 function upload() {
   const field = document.createElement("input");
@@ -202,8 +202,9 @@ function upload() {
     const [file] = field.files;
     if (!file) return;
     const { name } = file;
-    if (file.size > LARGEST_FILE) report({ do: "upload", name });
-    else report({ do: "upload", name, text: await file.text() });
+    const text = file.size > LARGEST_SENT ? null : await file.text();
+    const fits = text !== null && new Blob([JSON.stringify(text)]).size <= LARGEST_SENT;
+    report(fits ? { do: "upload", name, text } : { do: "upload", name });
   });
   field.click();
 }

@@ -200,8 +200,8 @@ SENTENCES = {
     "page-nearly-full": "The context is nearly full. Compact: the model sums up the oldest turns.",
     "page-download": "Download",
     "page-upload": "Upload",
-    "page-upload-large": "{name} has more than {limit} MiB, the most the page takes: import it in "
-    "the terminal with :import.",
+    "page-upload-large": "{name} is too large for the page, which takes about {limit} MiB: "
+    "import it in the terminal with :import.",
     "page-undo": "Undo",
     "page-new-chat": "New chat",
     "page-thinking": "Thinking",

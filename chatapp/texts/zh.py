@@ -241,7 +241,7 @@ SENTENCES = {
     "page-nearly-full": "上下文快满了。压缩：由模型概括最早的几轮对话。",
     "page-download": "下载",
     "page-upload": "上传",
-    "page-upload-large": "{name} 超过网页可接收的上限 {limit} MiB：请在终端用 :import 导入。",
+    "page-upload-large": "{name} 对网页来说太大（上限约 {limit} MiB）：请在终端用 :import 导入。",
     "page-undo": "撤回",
     "page-new-chat": "新对话",
     "page-thinking": "思考中",

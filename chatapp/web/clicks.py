@@ -12,7 +12,7 @@ from chatapp.web.tabs import Tab
 LONGEST_TITLE = 200
 """Characters."""
 LARGEST_FILE = 6
-"""MiB of a file that the page takes; `assets/page.js` and the guard know of it too."""
+"""About how many MiB of a file the page takes; `assets/page.js` counts what it is as JSON."""
 
 
 def carry_out(tab: Tab, click: Mapping[str, object]) -> None:

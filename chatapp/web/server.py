@@ -16,7 +16,6 @@ from contextlib import suppress
 from typing import TextIO
 
 import uvicorn
-from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from chatapp.engines import Engine
@@ -26,17 +25,15 @@ from chatapp.flags import DEFAULT_PORT
 from chatapp.loading import Loading
 from chatapp.options import Options
 from chatapp.stats import progress_line
-from chatapp.store import Store, open_store
+from chatapp.store import open_store
 from chatapp.texts import Texts
-from chatapp.web.assets import asset, read_asset
 from chatapp.web.guard import Guard
 from chatapp.web.hosts import Hosts, in_url, is_loopback, is_wildcard
+from chatapp.web.mounting import is_closed, mounted
 from chatapp.web.signin import SignIn
 from chatapp.web.waiting import Waiting
 
 PORTS_TRIED = 100
-GRADIO_PATHS = ("queue/", "run/predict", "heartbeat/", "cancel", "reset", "app_id", "info")
-"""Below /gradio_api/, what a page of ours asks for; uploads, proxies and the like stay closed."""
 AT_ONCE = 0.5
 """Seconds in which a loading that ends is not shown on the page."""
 USER = "chatapp"
@@ -142,10 +139,10 @@ class Site:
         if self._people:
             sign_in = SignIn(self._people, self._hosts.port, self._texts, guests=self._guests)
         self._waiting = Waiting(self._engine, self._mount, self.leave, self._texts)
-        return Guard(self._waiting, self._hosts, sign_in, self._texts, _is_closed)
+        return Guard(self._waiting, self._hosts, sign_in, self._texts, is_closed)
 
     def _mount(self, engine: Engine) -> ASGIApp:
-        app, self._end_answers = _mounted(engine, self._options, self._store)
+        app, self._end_answers = mounted(engine, self._options, self._store)
         _erase_progress()
         for notice in (*engine.notices, *self._store.notices):
             _tell(sys.stdout, self._texts(notice))
@@ -224,52 +221,6 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.close()  # an open page listens to events that never end
         await super().shutdown(sockets)
-
-
-def _mounted(engine: Engine, options: Options, store: Store) -> tuple[FastAPI, Callable[[], None]]:
-    """The application with the page, and what ends all its answers."""
-    _quiet_gradio()
-    import gradio as gr
-
-    from chatapp.web import files
-    from chatapp.web.page import Page
-    from chatapp.web.theme import theme
-
-    page = Page(engine, options, store)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_route(files.PATH, files.Export(page.tabs, Texts(options.language)).answer)
-    gr.mount_gradio_app(
-        app,
-        page.blocks,
-        path="/",
-        server_name=options.server_name,
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        mcp_server=False,
-        pwa=False,
-        show_error=False,
-        favicon_path=str(asset("logo.svg")),
-        max_file_size=0,
-        theme=theme(),
-        css=read_asset("page.css"),
-    )
-    return app, page.tabs.close_all
-
-
-def _is_closed(path: str) -> bool:
-    asked = path.removeprefix("/gradio_api/")
-    return asked != path and not asked.startswith(GRADIO_PATHS)
-
-
-def _quiet_gradio() -> None:
-    """Before Gradio is imported: nothing goes out, and its variables do not overrule our flags."""
-    for name in list(os.environ):
-        if name.startswith("GRADIO_") and name != "GRADIO_TEMP_DIR":
-            del os.environ[name]
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
 def _public_link(url: str, port: int) -> str | None:
