@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.hub.server import HubServer
@@ -65,6 +66,14 @@ class Machine:
         assert complained == "", "the clients draw nothing on the screen"
         found: dict[str, str] = json.loads(said)
         return found
+
+    def has_whole(self, size: int) -> bool:
+        """Whether a file of so many bytes has been downloaded."""
+        for file in self.home.rglob("*"):
+            with suppress(FileNotFoundError):  # it got its name just now
+                if file.suffix != ".incomplete" and file.stat().st_size == size:
+                    return True
+        return False
 
     def unfinished(self) -> list[Path]:
         """The files that the clients have a part of."""

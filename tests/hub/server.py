@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,8 @@ class HubServer:
     """File -> how many times more it is sent with one bit wrong."""
     slow: set[str] = field(default_factory=set)
     """Files that are sent slowly."""
+    held: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    """File -> what must have come true before it is sent."""
     requests: list[str] = field(default_factory=list)
     """Every request as `METHOD /path range`."""
     sent: list[tuple[str, str]] = field(default_factory=list)
@@ -159,6 +161,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         self.has.sent.append((path, asked))
+        if path in self.has.held:
+            wait_until(self.has.held[path])
         stop = self.has.cut.pop(path, None)
         with file.open("rb") as content:
             content.seek(start)
@@ -190,6 +194,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def wait_until(happened: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, Path]]:
