@@ -252,8 +252,11 @@ class Kept:
 
 
 def _is_worth_storing(message: Message) -> bool:
-    """An answer is not stored until there is something of it."""
-    begun = message.said_something or message.finished is not None or message.replies
+    """An answer is not stored until there is something of it: one that is stopped before its
+    first word will be taken back.
+    """
+    ended = message.finished is not None and not message.writing
+    begun = message.said_something or ended or message.replies
     return message.role != "assistant" or bool(begun)
 
 
