@@ -31,7 +31,8 @@ def _facts(finished: Finished, context_length: int | None, texts: Texts) -> Iter
     if usage.cached_tokens:
         read = usage.prompt_tokens - usage.cached_tokens
         yield texts("stats-reused", read=read, reused=usage.cached_tokens)
-    yield texts("stats-context", used=usage.total_tokens, context=context_length or "?")
+    context = f"{context_length:,}" if context_length else "?"
+    yield texts("stats-context", used=f"{usage.total_tokens:,}", context=context)
     yield texts("stats-seed", seed=finished.seed)
 
 

@@ -17,7 +17,7 @@ def finished(
 
 def test_tokens_speed_first_token_context_and_seed_are_said() -> None:
     assert stats_line(finished(), 4096, Texts("en")) == (
-        "11 tokens · 10.0 tokens/s · first after 0.50 s · context 31/4096 · seed 7"
+        "11 tokens · 10.0 tokens/s · first after 0.50 s · context 31 / 4,096 · seed 7"
     )
     assert stats_line(finished(), 4096, Texts("zh")).startswith("11 个词元 · 10.0 词元/秒")
 
@@ -50,7 +50,7 @@ def test_a_speed_that_is_not_known_is_not_made_up(timings: Finished) -> None:
 
 
 def test_an_unknown_context_is_a_question_mark() -> None:
-    assert "context 31/?" in stats_line(finished(), None, Texts("en"))
+    assert "context 31 / ?" in stats_line(finished(), None, Texts("en"))
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -33,6 +34,16 @@ def catalogue(language: Language) -> Mapping[str, str]:
     return cast("Mapping[str, str]", module.SENTENCES)
 
 
+class _Counting(string.Formatter):
+    """`{count:turn|turns}` is the word that goes with the number."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        singular, bar, plural = format_spec.partition("|")
+        if bar:
+            return singular if value == 1 else plural
+        return str(super().format_field(value, format_spec))
+
+
 class Texts:
     """Says sentences in one language."""
 
@@ -48,7 +59,7 @@ class Texts:
             name: self(value) if isinstance(value, Sentence) else value
             for name, value in values.items()
         }
-        return self._sentences[sentence].format(**spoken)
+        return _Counting().vformat(self._sentences[sentence], (), spoken)
 
     def describe(self, key: str, english: str) -> str:
         """The description of a setting, flag or command: the catalogue's, else the English one."""

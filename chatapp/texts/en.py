@@ -194,7 +194,7 @@ SENTENCES = {
     "page-delete": "Delete",
     "page-deleted": "Deleted: {title}",
     "page-compact": "Compact",
-    "page-meter": "{used} of {context} tokens of context used",
+    "page-meter": "{used:,} of {context:,} tokens of context used",
     "page-left-out-next": "The next question will leave out the oldest turns ({count}). Compact: "
     "the model sums them up.",
     "page-nearly-full": "The context is nearly full. Compact: the model sums up the oldest turns.",
@@ -315,12 +315,12 @@ SENTENCES = {
     "progress-queued": "waiting: place {done} in line",
     "progress-reading": "reading",
     "progress-writing": "writing",
-    "stats": "{completion} tokens",
+    "stats": "{completion} {completion:token|tokens}",
     "stats-speed": "{speed:.1f} tokens/s",
     "stats-first": "first after {seconds:.2f} s",
     "stats-reused": "read {read}, reused {reused}",
     "stats-context-full": "cut: the context is full",
-    "stats-context": "context {used}/{context}",
+    "stats-context": "context {used} / {context}",
     "stats-seed": "seed {seed}",
     "stats-stopped": "stopped",
     "stats-length": "cut at max_new_tokens",
@@ -358,7 +358,7 @@ SENTENCES = {
     "store-again": "What is said is stored again.",
     "list-empty": "No conversation is stored yet.",
     "list-none": "No title has these words; :search looks into the texts, too.",
-    "list-turns": "{count} turns",
+    "list-turns": "{count} {count:turn|turns}",
     "list-more": "These are the first {count}; :sessions {next} shows more. :resume N goes on "
     "with one.",
     "list-resume": ":resume N goes on with one.",
@@ -373,7 +373,7 @@ SENTENCES = {
     "resume-several": "Several fit; :resume N goes on with one of them.",
     "resume-ambiguous": "Several conversations fit {asked}: use more of the title. "
     "There are: {titles}.",
-    "resumed": "Going on with: {title} (turns: {count})",
+    "resumed": "Going on with: {title} ({count} {count:turn|turns})",
     "resumed-interrupted": "The last answer was interrupted; :continue goes on with it.",
     "resumed-unanswered": "The last question has no answer yet; :regen asks it again.",
     "title-changed": "The conversation has a new title.",
@@ -383,7 +383,8 @@ SENTENCES = {
     "deleted": "Deleted: {title} (:undelete brings it back).",
     "undelete-nothing": "Nothing was deleted since the program began.",
     "undeleted": "It is back: {title}",
-    "forked": "This is a copy now, turns: {count}; the conversation it was made of stays as it is.",
+    "forked": "This is a copy now ({count} {count:turn|turns}); the conversation it was made of stays "
+    "as it is.",
     "fork-title": "{title} (copy)",
     "export-nothing": "There is nothing to export yet.",
     "export-kind": "{path} says no format: end its name in .md for Markdown, or in .json for all "

@@ -109,7 +109,7 @@ def test_sessions_lists_the_newest_first_and_marks_the_one_at_hand(chat: Any) ->
     obey(chat, "And on?")
     rows = after(chat, ":sessions").splitlines()
     assert rows[0].split() == "*1 Second question? scripted just now 2 turns".split()
-    assert rows[1].split() == "2 First question? scripted just now 1 turns".split()
+    assert rows[1].split() == "2 First question? scripted just now 1 turn".split()
     assert rows[2] == ":resume N goes on with one."
     assert "Second" not in after(chat, ":list first")
     assert after(chat, ":sessions nowhere").startswith("No title has these words")
@@ -121,7 +121,7 @@ def test_a_list_fits_into_the_window(new_chat: NewChat, store: Store, width: int
     chat.engine.model = "SomeOrganisation/A-model-with-a-very-long-name-of-its-own"
     obey(chat, "请用中文介绍一下杭州市的历史和文化，以及有哪些值得一去的地方？")
     row, hint = after(chat, ":sessions").splitlines()
-    assert row.startswith("*1  请") and row.endswith("  just now  1 turns")
+    assert row.startswith("*1  请") and row.endswith("  just now  1 turn")
     assert ("A-model" in row) == (width >= 60) and hint.startswith(":resume")
 
 
@@ -168,7 +168,7 @@ def test_resume_goes_back_to_the_conversation_before_and_shows_its_end(
     shown = after(chat, ":resume")
     assert chat.conversation.id == earlier
     assert shown.splitlines() == [
-        "Going on with: First? (turns: 3)",
+        "Going on with: First? (3 turns)",
         "",
         "Earlier turns: 1 (:history shows them).",
         "2 > Second?",
@@ -483,7 +483,7 @@ def test_export_and_import_bring_the_same_conversation_back(
     before = [message.content for message in chat.conversation.root.tree()]
     obey(chat, ":new")
     shown = after(chat, f":import {tmp_path}/chat.json")
-    assert "Going on with: Who? (turns: 1)" in shown
+    assert "Going on with: Who? (1 turn)" in shown
     assert [message.content for message in chat.conversation.root.tree()] == before
     assert len(store.chats().latest()) == 2
 

@@ -69,14 +69,14 @@ def test_an_answer_ends_with_its_figures(new_chat: NewChat) -> None:
     obey(chat, "Hi")
     answer, figures = chat.said.splitlines()[1:]
     assert answer == "Hello there"
-    assert figures.startswith("2 tokens") and "context 7/4096" in figures and "seed" in figures
+    assert figures.startswith("2 tokens") and "context 7 / 4,096" in figures and "seed" in figures
 
 
 def test_an_answer_cut_by_the_limit_says_so(new_chat: NewChat) -> None:
     chat = new_chat(Script(["Hello ", "there"]))
     obey(chat, ":conf max_new_tokens=1")
     obey(chat, "Hi")
-    assert "cut at max_new_tokens · 1 tokens" in chat.said
+    assert "cut at max_new_tokens · 1 token" in chat.said
 
 
 def test_two_colons_send_one(new_chat: NewChat) -> None:

@@ -108,7 +108,7 @@ def test_the_status_tells_an_error_what_was_left_out_and_the_figures() -> None:
         "oldest turns: 3",
         "5 tokens",
         "4.0 tokens/s",
-        "15/40",
+        "15 / 40",
         'role="alert"',
     ):
         assert part in shown
