@@ -383,8 +383,8 @@ SENTENCES = {
     "deleted": "Deleted: {title} (:undelete brings it back).",
     "undelete-nothing": "Nothing was deleted since the program began.",
     "undeleted": "It is back: {title}",
-    "forked": "This is a copy now ({count} {count:turn|turns}); the conversation it was made of stays "
-    "as it is.",
+    "forked": "This is a copy now ({count} {count:turn|turns}); the conversation it was made of "
+    "stays as it is.",
     "fork-title": "{title} (copy)",
     "export-nothing": "There is nothing to export yet.",
     "export-kind": "{path} says no format: end its name in .md for Markdown, or in .json for all "

@@ -273,7 +273,7 @@ def test_a_conversation_is_resumed_in_the_next_session(sit: Sit) -> None:
     person.says("Something else?")
     assert person.leaves() == 0
     again = sit(*SCRIPTED, "--resume", size=(100, 40), reports=True)
-    assert "Going on with: Something else? (turns: 1)" in again.looks()
+    assert "Going on with: Something else? (1 turn)" in again.looks()
     listed = again.says(":sessions")
     assert re.search(r"^\*1  Something else\? .*\n 2  What is in 杭州市\? ", listed, re.MULTILINE)
     assert again.says(":search 杭州").count("What is in 杭州市?") == 2
