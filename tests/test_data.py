@@ -189,6 +189,15 @@ def test_training_data_keeps_the_other_entries_of_a_list_of_datasets(chats: list
     assert main([*command, "--overwrite"]) == 0
 
 
+def test_training_data_goes_into_a_folder_or_a_json_file(
+    chats: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--format", "openai", "--output", "new"]) == 0
+    assert "dataset_info.json" in os.listdir("new") and len(os.listdir("new")) == 2
+    assert main(["export", "--format", "openai", "--output", "data.txt"]) == 1
+    assert "goes into a .json file" in capsys.readouterr().err
+
+
 def test_a_list_of_datasets_that_is_none_stops_the_export_and_stays(
     chats: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

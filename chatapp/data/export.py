@@ -75,11 +75,12 @@ def _target(found: argparse.Namespace) -> Path | None:
     """The file to write; None: standard output."""
     if found.output == "-":
         return None
-    path = Path(found.output or ".").expanduser()
-    if path.is_dir() or (found.output or "").endswith(("/", "\\")):
+    named = found.output or "."
+    path, trains = Path(named).expanduser(), found.format in TRAINING_FORMATS
+    if path.is_dir() or named.endswith(("/", "\\")) or (trains and not path.suffix):
         _make(path)
         return path / f"{_default_name(found)}.json"
-    if found.format in TRAINING_FORMATS and path.suffix != ".json":
+    if trains and path.suffix != ".json":
         raise ExchangeError("data-needs-json", path=path)
     return path
 

@@ -25,7 +25,8 @@ Turn: TypeAlias = tuple[str, str]
 def training(
     conversations: Iterable[Conversation], format: TrainingFormat, *, good_only: bool = False
 ) -> list[dict[str, Any]]:
-    """One record for each conversation that has an answered question: the path as it is now.
+    """One record for each conversation that has an answered question: the path as it is now, once
+    where a copy (`:fork`) says the same.
 
     Left out are turns without an answer, or whose answer was interrupted, stopped or cut off (and
     was not marked good), and whatever follows an answer that was marked bad, with its turn.
@@ -38,14 +39,14 @@ def training(
     expects it.
     """
     made = {"sharegpt": _sharegpt, "alpaca": _alpaca, "openai": _openai}[format]
-    records = []
+    said: dict[tuple[str, tuple[Turn, ...]], None] = {}
     for conversation in conversations:
         ends = _good_ends(conversation.root) if good_only else [_end_of_path(conversation)]
         for end in ends:
             turns = _turns(end)
             if turns:
-                records.append(made(conversation.system, turns))
-    return records
+                said[conversation.system, tuple(turns)] = None
+    return [made(system, turns) for system, turns in said]
 
 
 def export_training(records: Sequence[dict[str, Any]]) -> str:

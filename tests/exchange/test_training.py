@@ -187,6 +187,14 @@ def test_a_good_version_counts_though_the_conversation_went_on_with_another() ->
     assert texts(conversation) == [["a", "other", "c", "d"]]
 
 
+def test_a_copy_of_a_conversation_is_not_learned_twice() -> None:
+    conversation = talk(("a", answer("A", good=True)))
+    other = talk(("a", answer("B", good=True)))
+    for good_only in (False, True):
+        found = training([conversation, conversation.fork(), other], "alpaca", good_only=good_only)
+        assert [record["output"] for record in found] == ["A", "B"]
+
+
 def test_a_list_of_datasets_keeps_its_entries() -> None:
     before = json.dumps({"identity": {"file_name": "identity.json"}, "中文": {"file_name": "z"}})
     info = dataset_info("chats.json", "alpaca")
