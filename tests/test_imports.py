@@ -22,7 +22,7 @@ HOMES = {
     "accelerate": "chatapp/engines/transformers",
     "peft": "chatapp/engines/transformers",
     "bitsandbytes": "chatapp/engines/transformers",
-    "xllamacpp": "chatapp/engines/llamacpp.py",
+    "xllamacpp": "chatapp/engines/llamacpp",
     "openai": "chatapp/engines/openai.py",
     "gradio": "chatapp/web",
     "fastapi": "chatapp/web",
