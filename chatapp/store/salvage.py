@@ -158,7 +158,7 @@ def _rows(
         try:
             yield from connection.execute(query, (low, high)).fetchall()
         except sqlite3.Error:
-            if low == high:
+            if low >= high:  # one row, or none where there is not even a page
                 failures += 1
                 continue
             middle = (low + high) // 2
