@@ -1,7 +1,7 @@
 """A program that chats until it is killed, and says what it has been promised to be on disk.
 
 Reads `FOLDER FACE SEED` lines; for each a child of its own chats, so that starting one takes no
-time. What it says is one line each: `pid N`, then `kept ID CHARACTERS FINISHED`, at last `gone`.
+time. What it says is one line each: `pid N`, then `kept ID CHARACTERS ENDED`, at last `gone`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def told(kept: Kept) -> None:
         say(f"failure {kept.failure}")
     for message in kept.conversation.path[-2:]:
         if message.role == "user" or message.said_something:
-            say(f"kept {message.id} {len(message.content)} {int(message.finished is not None)}")
+            # an answer that was cut may be gone on with, and is not at its end then
+            ended = message.finished is not None and not message.can_go_on
+            say(f"kept {message.id} {len(message.content)} {int(ended)}")
 
 
 def look_on(kept: Kept, folder: Path) -> None:

@@ -35,8 +35,9 @@ class Chatting:
         self.process.stdin.write(f"{folder} {face} {source.randrange(10**9)}\n")
         self.process.stdin.flush()
         child = int(self.process.stdout.readline().removeprefix("pid "))
-        self._hear(self.process.stdout.readline())  # it has begun to write
-        time.sleep(source.uniform(0, 0.08))
+        for _ in range(source.randint(1, 30)):  # a machine may be slow: no time says how far it is
+            self._hear(self.process.stdout.readline())
+        time.sleep(source.uniform(0, 0.005))
         os.kill(child, signal.SIGKILL)
         while (line := self.process.stdout.readline()) != "gone\n":
             self._hear(line)
