@@ -10,7 +10,7 @@ const ICONS = {
   edit: "M4 20h4L19 9l-4-4L4 16zM13.5 6.5l4 4",
   good: "M7 11v9H4v-9zM7 11l4-8a2 2 0 0 1 2 2v4h5a2 2 0 0 1 2 2.3l-1.2 7a2 2 0 0 1-2 1.7H7",
   bad: "M17 13V4h3v9zM17 13l-4 8a2 2 0 0 1-2-2v-4H6a2 2 0 0 1-2-2.3l1.2-7a2 2 0 0 1 2-1.7H17",
-  fork: "M6 4v6a4 4 0 0 0 4 4h8M6 10v10M15 11l3 3-3 3",
+  fork: "M6 3v12M18 9a3 3 0 1 0 0-6 3 3 0 0 0 0 6M6 21a3 3 0 1 0 0-6 3 3 0 0 0 0 6M18 9a9 9 0 0 1-9 9",
 };
 
 function icon(path) {
@@ -34,7 +34,7 @@ function button(name, action, content) {
 
 // --- asking for a text: one dialog outside of what Gradio draws anew
 
-function askFor(title, text, done, { long = true, empty = false } = {}) {
+function askFor(title, text, done, { long = true, brief = false } = {}) {
   const dialog = document.createElement("dialog");
   dialog.className = "ask";
   const form = document.createElement("form");
@@ -43,6 +43,7 @@ function askFor(title, text, done, { long = true, empty = false } = {}) {
   heading.textContent = title;
   const field = document.createElement(long ? "textarea" : "input");
   field.value = text;
+  field.classList.toggle("brief", brief);
   field.setAttribute("aria-label", title);
   const row = document.createElement("div");
   const cancel = document.createElement("button");
@@ -58,7 +59,7 @@ function askFor(title, text, done, { long = true, empty = false } = {}) {
   cancel.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
   form.addEventListener("submit", () => {
-    if (field.value.trim() || empty) done(field.value);
+    if (field.value.trim() || brief) done(field.value);
   });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -95,7 +96,7 @@ function tools(mark) {
         else if (good) report({ do: "judge", message, good, why: "" });
         else {
           const tell = (why) => report({ do: "judge", message, good, why });
-          askFor(labels.why, "", tell, { empty: true });
+          askFor(labels.why, "", tell, { brief: true });
         }
       });
       judge.setAttribute("aria-pressed", String(mark.good === good));
@@ -190,6 +191,13 @@ document.addEventListener("click", (event) => {
   shelfActions[clicked.dataset.do]?.(clicked.dataset.chat, clicked.dataset.title);
 });
 
+// Where the list covers the chat, it makes way for what was chosen there.
+document.addEventListener("click", (event) => {
+  if (innerWidth < 640 && event.target.closest?.("#new-chat, #shelf [data-do=open]")) {
+    document.querySelector("#chats.open .toggle-button")?.click();
+  }
+});
+
 // --- a file is read here and sent as text
 
 const LARGEST_SENT = 7 * 2 ** 20; // less than chatapp/web/guard.py lets in
@@ -211,6 +219,12 @@ function upload() {
 
 document.addEventListener("click", (event) => {
   if (event.target.closest?.("#upload")) upload();
+});
+
+document.addEventListener("click", (event) => {
+  const menu = document.querySelector("#downloads details[open]");
+  const inside = menu?.contains(event.target) && !event.target.closest("a");
+  if (menu && !inside) menu.open = false;
 });
 
 // --- the address names the chat

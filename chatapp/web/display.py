@@ -91,6 +91,18 @@ class Display:
             self._layout.stop: gr.update(visible=writing),
         }
 
+    def lasting(self, shown: Updates) -> Updates:
+        """What every update of a stream must have, changed or not.
+
+        Gradio's client takes what an update lacks out of the one before it, which its page may
+        not have looked at yet: a button would stay as it was before both.
+        """
+        return {
+            component: value
+            for component, value in shown.items()
+            if isinstance(value, dict) and "__type__" in value
+        }
+
     def values(self, tab: Tab) -> Updates:
         """What the side panel shows, in its order."""
         values: Updates = {self._layout.system: tab.chat.conversation.system}

@@ -58,7 +58,7 @@ class Layout:
             container=False,
             elem_id="search",
         )
-        self.shelf = gr.HTML(elem_id="shelf", js_on_load=None)
+        self.shelf = gr.HTML(elem_id="shelf", js_on_load=None, apply_default_css=False)
         self.upload = self._button("upload")
 
     def _make_panel(self, engine: Engine, system: str, settings: GenerationSettings) -> None:

@@ -36,7 +36,7 @@ FIND_TAB = f"""() => [sessionStorage.getItem('{TAB_KEY}') ?? '', innerWidth,
 KEEP_TAB = f"(key) => {{ sessionStorage.setItem('{TAB_KEY}', key); }}"
 
 WIDE_ENOUGH_FOR_CHATS = 800
-WIDE_ENOUGH_FOR_BOTH = 1200
+WIDE_ENOUGH_FOR_BOTH = 1400
 """Pixels from which the list of chats, and the settings too, stand beside the chat at first."""
 
 
@@ -234,7 +234,7 @@ class Page:
                 updates[self._layout.system] = tab.chat.conversation.system
             if updates:
                 silent = False
-                yield updates
+                yield self._display.lasting(shown) | updates
         if silent:  # Gradio would empty the outputs of a generator that yields nothing
             yield {self._layout.message: gr.skip()}
 

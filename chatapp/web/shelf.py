@@ -72,8 +72,16 @@ def _row(line: ChatLine, said: str, current: str, answering: Collection[str], te
         f'title="{html.escape(texts(f"page-{what}"))}">{picture}</button>'
         for what, picture in (("rename", PENCIL), ("delete", CROSS))
     )
-    link = f'<a href="?chat={id}" data-do="open" data-chat="{id}" title="{title}"{marks}>{said}</a>'
+    told = html.escape(_told(line, texts))
+    link = f'<a href="?chat={id}" data-do="open" data-chat="{id}" title="{told}"{marks}>{said}</a>'
     return f"<li>{link}{buttons}</li>"
+
+
+def _told(line: ChatLine, texts: Texts) -> str:
+    """All of the title, and what the list has no room for."""
+    changed = datetime.datetime.fromtimestamp(line.changed).strftime("%Y-%m-%d %H:%M")
+    facts = (line.model, texts("list-turns", count=line.turns), changed)
+    return f"{line.title}\n{' · '.join(filter(None, facts))}"
 
 
 def _text(title: str) -> str:

@@ -46,7 +46,7 @@ def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
 
     def new_tab(context: BrowserContext | None = None) -> Tab:
         if context is None:
-            context = browser.new_context(viewport={"width": 1280, "height": 800})
+            context = browser.new_context(viewport={"width": 1440, "height": 900})
             context.set_default_timeout(SOON * 1000)
             contexts.append(context)
         return Tab(context.new_page())

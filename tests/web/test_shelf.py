@@ -30,7 +30,8 @@ def listed(lines: list[ChatLine], texts: Texts = TEXTS, current: str = "", **mor
 def test_chats_stand_under_their_days() -> None:
     ages = [0, 0, 1, 2, 7, 8, 40]
     html = listed([line(f"chat {age}", age) for age in ages])
-    order = ["Today", "chat 0", "Yesterday", "chat 1", "Previous 7 days", "2026-11", "2026-10"]
+    days = [f"<h3>{day}" for day in ("Yesterday", "Previous 7 days", "2026-11", "2026-10")]
+    order = ["<h3>Today", "chat 0", days[0], "chat 1", *days[1:]]
     places = [html.index(part) for part in order]
     assert places == sorted(places)
     assert html.count("<h3>") == 5
