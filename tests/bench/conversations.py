@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from chatapp import paths
 from chatapp.messages import Conversation, Message, new_id
 from chatapp.store import Store, words
-from chatapp.store.chats import FILE
+from chatapp.store.file import FILE
 from tests.bench.course import Course
 from tests.bench.values import Measure, Requirement, Rounds
 
