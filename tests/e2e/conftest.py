@@ -1,10 +1,11 @@
-"""A browser for the tests of the page, and pages for it."""
+"""A browser for the tests of the page, pages for it, and people at terminals."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
@@ -13,6 +14,7 @@ from chatapp.engines.scripted import ScriptedEngine
 from chatapp.options import parse
 from chatapp.web.server import Site, listen
 from tests.e2e.browsing import CHROMIUM, SOON, SWITCHES, Stage, Tab, running
+from tests.e2e.pty_person import Person, Sit
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +56,21 @@ def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
     yield new_tab
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def sit(here: Path) -> Iterator[Sit]:
+    """Sits someone down in front of a program, and waits for its prompt."""
+    people: list[Person] = []
+
+    def down(
+        *command: str, size: tuple[int, int] = (80, 24), ready: bool = True, reports: bool = False
+    ) -> Person:
+        people.append(Person(command, here, size, reports))
+        if ready:
+            people[-1].is_asked()
+        return people[-1]
+
+    yield down
+    for person in people:
+        person.child.close(force=True)
