@@ -24,8 +24,11 @@ SWITCHES = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SOON = 10.0
+SOON = 20.0
 """Seconds after which something is not coming any more, also on a busy machine."""
+
+WITH_IMPORTS = 60.0
+"""Seconds for the first page: Gradio is imported for it."""
 
 
 def eventually(condition: Callable[[], object], what: str) -> None:
@@ -83,7 +86,7 @@ class Tab:
 
     def wait_until_shown(self) -> None:
         """Until the server has said what this tab shows: it wrote the tab's key."""
-        expect(self.message).to_be_visible(timeout=SOON * 1000)
+        expect(self.message).to_be_visible()
         self.page.wait_for_function("() => sessionStorage.getItem('chatapp-tab')")
 
     def ask(self, text: str) -> None:
@@ -92,7 +95,7 @@ class Tab:
         expect(self.message).to_have_value("")
 
     def wait_until_idle(self) -> None:
-        expect(self.send).to_be_visible(timeout=SOON * 1000)
+        expect(self.send).to_be_visible()
         expect(self.stop).to_be_hidden()
 
     def click(self, name: str) -> None:

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from chatapp.engines.scripted import ScriptedEngine
 from chatapp.options import parse
 from chatapp.web.server import Site, listen
-from tests.e2e.browsing import CHROMIUM, SOON, SWITCHES, Stage, Tab, running
+from tests.e2e.browsing import CHROMIUM, SOON, SWITCHES, WITH_IMPORTS, Stage, Tab, running
 from tests.e2e.pty_person import Person, Sit
 
 
@@ -22,6 +22,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None and not os.environ.get("CI"):
         pytest.skip("there is no chromium here")
     assert CHROMIUM, "install chromium: CI must not skip the page"
+    expect.set_options(timeout=SOON * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield browser
@@ -50,6 +51,7 @@ def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
         if context is None:
             context = browser.new_context(viewport={"width": 1440, "height": 900})
             context.set_default_timeout(SOON * 1000)
+            context.set_default_navigation_timeout(WITH_IMPORTS * 1000)
             contexts.append(context)
         return Tab(context.new_page())
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from chatapp.engines.scripted import Script, ScriptedEngine
-from tests.e2e.browsing import SOON, Tab, endless
+from tests.e2e.browsing import Tab, endless
 from tests.e2e.pty_person import SCRIPTED, Sit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -61,7 +61,7 @@ def test_an_answer_stopped_on_the_page_is_continued_in_the_terminal(
     expect(tab.page.locator("#continue")).to_be_visible()
     part = tab.answers.inner_text()
     person.says(":continue")
-    expect(tab.page.locator("#continue")).to_be_hidden(timeout=SOON * 1000)
+    expect(tab.page.locator("#continue")).to_be_hidden()
     expect(tab.answers).to_have_count(1)
     whole = tab.answers.inner_text()
     assert whole.startswith(part) and len(whole) > len(part)

@@ -409,6 +409,11 @@ def test_on_a_narrow_screen_the_side_panel_is_closed_at_first(serve, browser: Br
         expect(tab.send).to_be_in_viewport()
         tab.ask("fits?")
         expect(tab.answers).to_have_text("ok")
+        tab.page.locator("#chats .toggle-button").click()
+        expect(tab.page.locator("#new-chat")).to_be_in_viewport()
+        tab.page.locator("#shelf a").click()  # the list makes way for the chat
+        expect(tab.page.locator("#new-chat")).not_to_be_in_viewport()
+        expect(tab.send).to_be_in_viewport()
         assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from chatapp.engines.scripted import Script, ScriptedEngine
 from chatapp.store import Store
-from tests.e2e.browsing import SOON, Tab, endless, eventually
+from tests.e2e.browsing import Tab, endless, eventually
 
 
 def answered(tab: Tab, text: str, answer: str) -> None:
@@ -39,7 +39,7 @@ def test_a_reload_in_the_middle_of_an_answer_goes_on_with_it(serve, new_tab) -> 
     tab.wait_until_shown()
     expect(tab.answers).to_contain_text("w3")
     expect(tab.stop).to_be_visible()
-    expect(tab.answers).to_have_text("".join(words).strip(), timeout=SOON * 1000)
+    expect(tab.answers).to_have_text("".join(words).strip())
     tab.wait_until_idle()
     expect(tab.users).to_have_count(1)
     expect(tab.answers).to_have_count(1)
