@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from tests.hub.server import serving
 # Shared machines are slow at times: a slow example is no failure. The same run twice is equal.
 settings.register_profile("chatapp", deadline=None, derandomize=True, database=None)
 settings.load_profile("chatapp")
+
+# Threads that compute together soon sleep while they wait (libgomp reads this when torch or
+# llama.cpp is loaded). Spinning, they are 5 to 20 times slower as soon as others need the cores.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 FOREIGN = ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "CHATAPP_AUTH")
 """Variables of the person who runs the tests that would change what the program does."""
