@@ -7,8 +7,10 @@ import re
 from playwright.sync_api import expect
 
 from chatapp.engines.scripted import Script, ScriptedEngine
+from chatapp.options import parse
 from chatapp.store import Store
-from tests.e2e.browsing import Tab, endless, eventually
+from chatapp.web.server import Site, listen
+from tests.e2e.browsing import Tab, endless, eventually, running
 
 
 def answered(tab: Tab, text: str, answer: str) -> None:
@@ -91,6 +93,28 @@ def test_a_chat_outlives_the_server(serve, new_tab) -> None:
     later = new_tab().open(f"{serve(ScriptedEngine([Script(['two'])])).url}?{query}")
     expect(later.users).to_have_text("first")
     answered(later, "second", "two")
+
+
+def test_an_open_page_comes_back_when_the_server_does(new_tab) -> None:
+    options = parse(["--lang", "en"], "web")
+    tab = new_tab()
+    with listen(options.server_name, 0) as listener:
+        port = listener.getsockname()[1]
+        with running(Site(ScriptedEngine([Script(["one"]), endless()]), options, listener)) as site:
+            answered(tab.open(site.url), "first", "one")
+            tab.ask("second")
+            expect(tab.answers.last).to_contain_text("word word")
+    with (
+        listen(options.server_name, port) as listener,
+        running(Site(ScriptedEngine([Script(["three"])]), options, listener)),
+    ):
+        tab.wait_until_idle()
+        expect(tab.users).to_have_text(["first", "second"])
+        expect(tab.answers.last).to_contain_text("word word")
+        expect(tab.page.locator("#continue")).to_be_visible()
+        tab.ask("third")
+        expect(tab.answers.last).to_have_text("three")
+        expect(tab.users).to_have_text(["first", "second", "third"])
 
 
 def test_all_branches_are_reachable_after_regenerating_and_asking_on(serve, new_tab) -> None:
