@@ -30,7 +30,7 @@ def test_an_answer_streams_and_is_shown_with_its_figures(serve, new_tab) -> None
     expect(tab.stop).to_be_visible()
     expect(tab.answers).to_have_text("Paris is the capital.")
     tab.wait_until_idle()
-    for figure in ("4 tokens", "tokens/s", "first after", "context", "/4096"):
+    for figure in ("4 tokens", "tokens/s", "first after", "context", "/ 4,096"):
         expect(tab.stats).to_contain_text(figure)
 
 
