@@ -20,7 +20,7 @@ DELIMITERS: list[dict[str, str | bool]] = [
 ]  # no single `$`: prices would turn into formulas
 
 
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_LOOKS = 0.6
 """How often a page asks whether another tab or program has changed what it shows."""
 
 
