@@ -281,7 +281,8 @@ class Conversation:
 
 def cut_at_word(text: str, length: int = NAME_LENGTH) -> str:
     """The first line of a text that says anything; what is longer is cut at a word."""
-    line = " ".join(next((line for line in text.splitlines() if line.strip()), "").split())
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    line = next((line for line in lines if line and not line.startswith("```")), "")
     if len(line) <= length:
         return line
     cut = line[:length]

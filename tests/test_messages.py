@@ -324,6 +324,7 @@ def test_which_answers_can_go_on_and_which_were_interrupted(
         ("", ""),
         ("\n  \n", ""),
         ("\n  What is   it?\nmore", "What is it?"),
+        ("```python\nprint()\n```", "print()"),
         ("word " * 30, "word word word…"),
         ("x" * 30, "x" * 14 + "…"),
         ("杭州" * 20, "杭州" * 7 + "…"),

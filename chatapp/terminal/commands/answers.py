@@ -99,7 +99,9 @@ def _print_versions(session: Session, places: list[_Place]) -> None:
         for message in place.versions:
             number += 1
             star, style = ("*", "bold") if message is place.present else ("", "")
-            line = first_line(message.content, max(20, session.console.width - 30))
+            line = first_line(
+                " ".join(message.content.split()), max(20, session.console.width - 30)
+            )
             after = sum(1 for _ in message.tree()) - 1
             more = session.texts("versions-after", count=after) if after else ""
             table.add_row(cell(f"{star}{number}", style), cell(line, style), cell(more, "dim"))
