@@ -28,8 +28,8 @@ class Others:
         self._session = session
         self._kept: Kept | Unkept | None = None
         self._version: tuple[int, int] | None = None
-        self._writing: Message | None = None
-        """An answer that somebody else is at work on; it is told when it is whole."""
+        self._writing: frozenset[Message] = frozenset()
+        """The answers that somebody else is at work on; each is told when it is whole."""
         self._news: list[Callable[[], None]] = []
 
     def catch_up(self) -> None:
@@ -66,7 +66,7 @@ class Others:
             self._kept, self._version, self._writing = session.kept, None, _in_writing(session)
         try:
             version = chats.version()
-            if version == self._version and self._writing is None:
+            if version == self._version and not self._writing:
                 return bool(self._news)
             self._take_over()
             self._version = version
@@ -87,13 +87,15 @@ class Others:
         self._note_gone([said for said, _ in before[same:]], path[same:])
         if any(version.id not in known for said in path[:same] for version in said.versions):
             self._note("others-version")
-        begin = self._first_untold(before[:same])
-        writing, self._writing = self._writing, _in_writing(session)
-        end = len(path) if self._writing is None else len(path) - 1
-        if begin < end:
-            self._news.append(lambda: print_turns(session, begin, end))
-        if self._writing is not None and self._writing is not writing:
-            self._note("others-writing")
+        fresh = self._note_changed(before[:same])
+        written, self._writing = self._writing, _in_writing(session)
+        for index, said in enumerate(path):
+            if said in self._writing - written:
+                self._print(fresh, index)
+                self._note("others-writing")
+            if said in self._writing:
+                fresh = max(fresh, index + 1)
+        self._print(fresh, len(path))
 
     def _note_gone(self, gone: Sequence[Message], fresh: Sequence[Message]) -> None:
         """Somebody has left our branch: for another one, or by taking questions back."""
@@ -103,22 +105,28 @@ class Others:
             question = first_line(gone[0].content, self._session.console.width // 2)
             self._note("others-undone", question=question)
 
-    def _first_untold(self, before: Sequence[tuple[Message, str]]) -> int:
-        """The index in the path of the first message with something new."""
+    def _note_changed(self, before: Sequence[tuple[Message, str]]) -> int:
+        """Tell what became of messages that were there before, each by itself, and only once it
+        is whole; returns the index in the path from which on everything is to be told.
+        """
         for index, (said, content) in enumerate(before):
-            if said is self._writing:
-                if not said.writing:
-                    return index
-            elif said.content != content:
-                if not said.writing:
-                    self._note("others-continued")
+            if said.writing or (said not in self._writing and said.content == content):
+                continue
+            if said not in self._writing:
+                self._note("others-continued")
+            if index == len(before) - 1:
                 return index
+            self._print(max(0, index - 1), index + 1)  # far above by now: with its question
         return len(before)
+
+    def _print(self, begin: int, end: int) -> None:
+        session = self._session
+        if begin < end:
+            self._news.append(lambda: print_turns(session, begin, end))
 
     def _note(self, sentence: str, **values: object) -> None:
         self._news.append(lambda: self._session.say(sentence, **values))
 
 
-def _in_writing(session: Session) -> Message | None:
-    path = session.conversation.path
-    return path[-1] if path and path[-1].writing else None
+def _in_writing(session: Session) -> frozenset[Message]:
+    return frozenset(said for said in session.conversation.path if said.writing)

@@ -132,6 +132,46 @@ def test_an_answer_in_the_making_is_announced_and_comes_when_it_is_whole(
     assert other.sees() == "begun, done"
 
 
+def test_an_answer_in_the_making_that_something_was_asked_below_is_told_once_and_whole(
+    windows: tuple[Window, Window],
+) -> None:
+    one, other = windows
+    steps = [threading.Event() for _ in range(3)]
+
+    def pieces() -> Iterator[str]:
+        for number, step in enumerate(steps):
+            yield f"part {number} "
+            step.wait(10)
+
+    one.chat.engine._scripts[:0] = [Script(pieces())]  # type: ignore[arg-type]
+    speaking = threading.Thread(target=answered, args=[one.chat, "Slowly?"])
+    speaking.start()
+    seen = seen_until("being written", other)
+    obey(other.chat, "Meanwhile?")
+    before = len(other.chat.said)
+    for step in steps[:2]:
+        step.set()
+        until = time.monotonic() + 1.2  # an answer is stored once a second while it is written
+        while time.monotonic() < until:
+            other.others.catch_up()
+            time.sleep(0.02)
+    assert other.chat.said[before:].strip() == ""
+    steps[2].set()
+    speaking.join()
+    assert other.sees() == "2 > Slowly?\npart 0 part 1 part 2"
+    assert other.sees() == "" and seen.count("being written") == 1
+    assert other.contents[2:] == ["Slowly?", "part 0 part 1 part 2 ", "Meanwhile?", "fourth"]
+
+
+def seen_until(words: str, window: Window) -> str:
+    seen, until = "", time.monotonic() + 5
+    while words not in seen:
+        assert time.monotonic() < until, seen
+        seen += window.sees()
+        time.sleep(0.01)
+    return seen
+
+
 def answered(chat: Any, question: str) -> None:
     """Ask and answer in a thread, where no signal can be caught."""
     from chatapp.chat import respond
