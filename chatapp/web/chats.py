@@ -144,10 +144,13 @@ class Chat:
             self.kept.keep()
         self._tell()
 
-    def refresh(self) -> None:
-        """Take over what other programs wrote, between answers."""
-        if not self.is_busy and self._take_over():
+    def refresh(self) -> bool:
+        """Take over what other programs wrote; False while an action is carried out here."""
+        if self.is_busy:
+            return False
+        if self._take_over():
             self._tell()
+        return True
 
     def _take_over(self) -> bool:
         with self._storing:

@@ -81,8 +81,8 @@ class Tab:
         version = self.library.version()
         if version == self._version:
             return False
-        self._version = version
-        self.chat.refresh()
+        if self.chat.refresh():  # else it is looked at again
+            self._version = version
         return True
 
     def show(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from chatapp.engines.scripted import Script, ScriptedEngine
 from chatapp.errors import SettingError, StoreError
 from chatapp.store import Store
 from chatapp.web import clicks, library, tabs
-from chatapp.web.actions import Regenerate
+from chatapp.web.actions import Look, Regenerate
 from chatapp.web.library import Library
 from chatapp.web.tabs import Tab, Tabs
 
@@ -166,6 +166,29 @@ def test_what_another_program_stores_is_seen(store: Store, tmp_path: Path) -> No
     kept.keep()
     other.close()
     assert tab.look()
+    assert said(tab)[-1] == "from the terminal"
+
+
+def test_what_is_stored_while_the_context_is_counted_is_seen_after_it(
+    store: Store, tmp_path: Path
+) -> None:
+    tab = tabs_of(store, Script(["one"])).open("", "page", "", "")
+    ask(tab)
+    tab.look()
+    may_count = threading.Event()
+    count_tokens = tab.chat._engine.count_tokens
+    tab.chat._engine.count_tokens = lambda said: may_count.wait(SOON) and count_tokens(said)  # type: ignore[method-assign]
+    assert tab.act(Look())
+    other = Store(tmp_path)
+    kept = other.chats().open(id_of(tab))
+    kept.conversation.ask("from the terminal")
+    kept.keep()
+    other.close()
+    tab.look()
+    assert said(tab) == ["why?", "one"]
+    may_count.set()
+    wait(tab)
+    tab.look()
     assert said(tab)[-1] == "from the terminal"
 
 
