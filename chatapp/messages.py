@@ -12,7 +12,7 @@ import uuid
 from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Literal
 
 from chatapp.events import Finished
@@ -148,10 +148,13 @@ class Conversation:
 
     @property
     def name(self) -> str:
-        """Its title, or the first line of the first question, cut at a word; "" without one."""
-        return self.title or next(
-            (cut_at_word(said.content) for said in self.path if said.content.strip()), ""
-        )
+        """Its title, or the first line of the first question, cut at a word; "" without one.
+
+        Where all questions were taken back, it is that of the oldest there was.
+        """
+        questions = (said for said in self.root.tree() if said.role == "user")
+        lines = (cut_at_word(said.content) for said in chain(self.path, questions))
+        return self.title or next(filter(None, lines), "")
 
     @property
     def system(self) -> str:

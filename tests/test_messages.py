@@ -344,6 +344,15 @@ def test_a_conversation_is_named_by_its_title_or_by_its_first_question() -> None
     assert Conversation("system").name == ""
 
 
+def test_what_was_taken_back_still_names_a_conversation() -> None:
+    conversation = Conversation("system")
+    conversation.ask("one?")
+    conversation.undo()
+    assert conversation.name == "one?"
+    conversation.ask("two?")
+    assert conversation.name == "two?"
+
+
 class Chatting(RuleBasedStateMachine):
     """Anything a person may do, in any order, beside a plain list of what should be shown."""
 

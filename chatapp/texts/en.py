@@ -385,6 +385,8 @@ SENTENCES = {
     "undeleted": "It is back: {title}",
     "forked": "This is a copy now ({count} {count:turn|turns}); the conversation it was made of "
     "stays as it is.",
+    "fork-private": "A private chat is not stored, so nothing would be left of it beside the copy: "
+    "take turns back with :undo instead, and :versions goes back to them.",
     "fork-title": "{title} (copy)",
     "export-nothing": "There is nothing to export yet.",
     "export-kind": "{path} says no format: end its name in .md for Markdown, or in .json for all "
@@ -411,6 +413,7 @@ SENTENCES = {
     "question-none": "There is no question yet.",
     "question-no-such": "There is no question {number}; the last one is {count}.",
     "edit-no-answer": "This question has no answer to edit.",
+    "edit-empty": "The text was empty: nothing is asked, and nothing was changed.",
     "edit-unchanged": "Nothing was changed, and nothing is asked.",
     "edit-answered": "The answer is as you wrote it; ask on, or let :continue go on from there. "
     "The model's own stays under :versions.",
@@ -447,6 +450,9 @@ SENTENCES = {
     "system-none": "There is no system prompt.",
     "system-changed": "It counts from the next answer on.",
     "undo-done": "Taken back, with its answer: {question}",
+    "undo-several": "Taken back, {count} turns, from this question on: {question}",
+    "undo-all": "Taken back, all there was ({count} {count:turn|turns}), from this question on: "
+    "{question}",
     "undo-nothing": "There is no question to take back.",
     "regen-nothing": "There is no question to answer again.",
     "regen-no-seed": "The last answer has no seed to repeat, because it did not come to its end. "

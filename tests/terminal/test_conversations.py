@@ -288,7 +288,26 @@ def test_undo_takes_several_turns_back(new_chat: NewChat) -> None:
         obey(chat, question)
     obey(chat, ":undo 2")
     assert contents(chat)[0] == "First?" and chat.conversation.turn == 1
-    assert chat.said.endswith("Taken back, with its answer: Second?")
+    assert chat.said.endswith("Taken back, 2 turns, from this question on: Second?")
+
+
+def test_undo_of_more_turns_than_there_are_says_how_many_it_took_back(new_chat: NewChat) -> None:
+    chat = new_chat()
+    for question in ("First?", "Second?"):
+        obey(chat, question)
+    assert after(chat, ":undo 99").endswith(
+        "all there was (2 turns), from this question on: First?"
+    )
+    assert contents(chat) == []
+
+
+def test_a_conversation_whose_only_question_is_taken_back_keeps_its_name(
+    chat: Any, store: Store
+) -> None:
+    obey(chat, "Where is Hangzhou?")
+    obey(chat, ":undo")
+    assert [line.title for line in store.chats().latest()] == ["Where is Hangzhou?"]
+    assert "Where is Hangzhou?" in after(chat, ":sessions")
 
 
 def test_an_edited_question_is_asked_beside_the_old_one(
@@ -303,7 +322,30 @@ def test_an_edited_question_is_asked_beside_the_old_one(
     assert len(chat.conversation.root.replies) == 2
 
 
-@pytest.mark.parametrize("expression", ["text", "''", "' \\n\\n'", "text + '\\n'"])
+def test_an_edited_question_stands_above_its_answer(
+    new_chat: NewChat, editor: Callable[[str], None]
+) -> None:
+    chat = new_chat("one", "two")
+    obey(chat, "First?")
+    editor("'Better?'")
+    lines = after(chat, ":edit").splitlines()
+    assert lines[:4] == ["1 > Better?", "version 2 of 2", "", "two"]
+
+
+@pytest.mark.parametrize("expression", ["''", "' \\n\\n'"])
+def test_an_edit_that_leaves_nothing_says_so(
+    new_chat: NewChat, editor: Callable[[str], None], expression: str
+) -> None:
+    chat = new_chat("one")
+    obey(chat, "First?")
+    editor(expression)
+    assert after(chat, ":edit").endswith(
+        "The text was empty: nothing is asked, and nothing was changed."
+    )
+    assert contents(chat) == ["First?", "one"] and len(chat.engine.prompts) == 1
+
+
+@pytest.mark.parametrize("expression", ["text", "text + '\\n'"])
 def test_an_edit_that_changes_nothing_asks_nothing(
     new_chat: NewChat, editor: Callable[[str], None], expression: str
 ) -> None:
@@ -431,6 +473,17 @@ def test_info_tells_where_the_conversation_is_stored(chat: Any, store: Store) ->
     assert chat.conversation.id in shown and str(store.path) in shown
 
 
+def test_a_private_chat_is_not_forked_because_the_original_would_be_lost(
+    new_chat: NewChat,
+) -> None:
+    chat = new_chat("one", "two")
+    obey(chat, "First?")
+    obey(chat, "Second?")
+    with pytest.raises(CommandError, match="take turns back with :undo"):
+        run_command(chat, ":fork 1")
+    assert contents(chat) == ["First?", "one", "Second?", "two"]
+
+
 @pytest.mark.parametrize("line", [":sessions", ":search x", ":resume", ":delete", ":undelete"])
 def test_a_private_chat_keeps_away_from_the_store(new_chat: NewChat, line: str) -> None:
     chat = new_chat("one")
@@ -504,6 +557,16 @@ def test_export_without_a_name_takes_the_title_and_overwrites_nothing(
         run_command(chat, ":export What-is-杭州")
     with pytest.raises(CommandError, match="no format"):
         run_command(chat, ":export chat.docx")
+
+
+def test_export_into_a_folder_writes_a_file_of_the_title_there(chat: Any, tmp_path: Path) -> None:
+    obey(chat, "What is ../杭州?")
+    (tmp_path / "notes").mkdir()
+    for _ in range(2):
+        obey(chat, f":export {tmp_path}/notes")
+    files = sorted(path.name for path in (tmp_path / "notes").iterdir())
+    assert files == ["What-is-杭州-2.md", "What-is-杭州.md"]
+    assert [path.name for path in tmp_path.glob("*.md")] == []
 
 
 def test_import_of_several_lists_them(chat: Any, tmp_path: Path) -> None:

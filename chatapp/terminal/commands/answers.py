@@ -112,10 +112,14 @@ def _print_versions(session: Session, places: list[_Place]) -> None:
 @command("answers", "undo", "remove", arguments="[n]")
 def undo(session: Session, argument: str) -> None:
     """Take back the last question and its answer, or the last n; :versions has them still."""
-    question = session.conversation.undo(number_in(argument, "undo") or 1)
+    asked, before = number_in(argument, "undo") or 1, session.conversation.turn
+    question = session.conversation.undo(asked)
     if question is None:
         raise CommandError("undo-nothing")
-    session.say("undo-done", question=first_line(question.content, session.console.width // 2))
+    count = before - session.conversation.turn
+    key = "undo-all" if count < asked else "undo-several" if count > 1 else "undo-done"
+    line = first_line(question.content, session.console.width // 2)
+    session.say(key, count=count, question=line)
 
 
 @command("answers", "edit", arguments="[n] | answer [n]", complete=lambda session, said: ["answer"])
@@ -131,10 +135,12 @@ def edit(session: Session, argument: str) -> None:
         message = message.following
     text = whole(edited(message.content))
     if not text.strip() or text == message.content:
-        session.say("edit-unchanged")
+        session.say("edit-unchanged" if text.strip() else "edit-empty")
         return
     session.conversation.edit(message, text)
     if message.role == "user":
+        session.console.print()
+        print_turns(session, len(session.conversation.path) - 1)
         session.answer()
     else:
         session.say("edit-answered")

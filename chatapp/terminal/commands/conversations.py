@@ -145,6 +145,8 @@ def undelete(session: Session, argument: str) -> None:
 @command("conversations", "fork", arguments="[n]")
 def fork(session: Session, argument: str) -> None:
     """Go on in a copy of this conversation, up to its n-th turn; this one stays as it is."""
+    if session.chats is None:
+        raise CommandError("fork-private")  # nothing would be left of the original
     number = number_in(argument, "fork")
     question = nth_question(session, number)
     last = None if number is None else question.following or question

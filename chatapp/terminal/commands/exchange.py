@@ -40,15 +40,18 @@ def _files(session: Session, argument: str) -> Iterable[str]:
 
 @command("conversations", "export", arguments="[file]", complete=_files)
 def export(session: Session, argument: str) -> None:
-    """Write this conversation into a file: .md for reading, .json with all versions."""
+    """Write this conversation into a file or folder: .md for reading, .json with all versions."""
     conversation = session.conversation
     if not conversation.root.replies:
         raise CommandError("export-nothing")
     if argument:
         path = Path(argument).expanduser()
-        path = path if path.suffix else path.with_name(f"{path.name}.md")
+        if path.is_dir():
+            path = _free_name(conversation.name, path)
+        elif not path.suffix:
+            path = path.with_name(f"{path.name}.md")
     else:
-        path = _free_name(conversation.name)
+        path = _free_name(conversation.name, Path())
     kind = path.suffix.lower()
     if kind not in MARKDOWN + JSON:
         raise CommandError("export-kind", path=path)
@@ -58,13 +61,13 @@ def export(session: Session, argument: str) -> None:
     session.say("exported", path=path.absolute())
 
 
-def _free_name(title: str) -> Path:
-    """A file in the current folder that is not there yet, named after a title."""
+def _free_name(title: str, folder: Path) -> Path:
+    """A file in a folder that is not there yet, named after a title."""
     name = "-".join(re.findall(r"\w+", title))[:NAME_LENGTH].rstrip("-") or "conversation"
-    path, count = Path(f"{name}.md"), 1
+    path, count = folder / f"{name}.md", 1
     while path.exists():
         count += 1
-        path = Path(f"{name}-{count}.md")
+        path = folder / f"{name}-{count}.md"
     return path
 
 
