@@ -68,14 +68,15 @@ class Display:
         current = tab.chat.conversation.id
         answering = tab.library.being_answered()
         try:
+            line = tab.gone()
+            gone = shelf.deleted(line, self._texts) if line else ""
             if tab.words.strip():
                 hits = tab.library.search(tab.words, tab.listed)
-                return shelf.found(hits, current, answering, self._texts)
+                return gone + shelf.found(hits, current, answering, self._texts)
             lines = tab.library.latest(tab.listed + 1)
         except StoreError as error:
             tab.error = error
             return ""
-        gone = shelf.deleted(tab.deleted, self._texts) if tab.deleted else ""
         return gone + shelf.shelf(
             lines[: tab.listed],
             current,

@@ -77,6 +77,10 @@ class Library:
     def restore(self, id: str) -> None:
         self._chats.restore(id)
 
+    def has(self, id: str) -> bool:
+        """Whether a chat is stored and not deleted."""
+        return self._chats.find(id) is not None
+
     def latest(self, limit: int) -> list[ChatLine]:
         return self._chats.latest(limit=limit)
 

@@ -30,7 +30,7 @@ def shelf(
     """The chats, newest first, under the days they were last changed on."""
     parts = []
     for day, group in groupby(lines, lambda line: _day(line.changed, today, texts)):
-        rows = "".join(_row(line, _text(line.title), current, answering, texts) for line in group)
+        rows = "".join(_row(line, _text(line, texts), current, answering, texts) for line in group)
         parts.append(f"<h3>{html.escape(day)}</h3><ul>{rows}</ul>")
     if more:
         parts.append(f'<button data-do="more">{html.escape(texts("page-more"))}</button>')
@@ -41,7 +41,7 @@ def found(hits: Sequence[Hit], current: str, answering: Collection[str], texts: 
     """What a search found, the words marked."""
     rows = []
     for hit in hits:
-        said = _text(hit.chat.title)
+        said = _text(hit.chat, texts)
         if hit.message_id is None:
             said = _marked(hit)
         else:
@@ -54,7 +54,7 @@ def found(hits: Sequence[Hit], current: str, answering: Collection[str], texts: 
 
 def deleted(line: ChatLine, texts: Texts) -> str:
     """What has just been deleted, and how to have it back."""
-    said = html.escape(texts("page-deleted", title=line.title))
+    said = html.escape(texts("page-deleted", title=_name(line, texts)))
     undo = html.escape(texts("page-undo"))
     id = html.escape(line.id)
     return (
@@ -81,11 +81,16 @@ def _told(line: ChatLine, texts: Texts) -> str:
     """All of the title, and what the list has no room for."""
     changed = datetime.datetime.fromtimestamp(line.changed).strftime("%Y-%m-%d %H:%M")
     facts = (line.model, texts("list-turns", count=line.turns), changed)
-    return f"{line.title}\n{' · '.join(filter(None, facts))}"
+    return f"{_name(line, texts)}\n{' · '.join(filter(None, facts))}"
 
 
-def _text(title: str) -> str:
-    return f"<span>{html.escape(title)}</span>"
+def _text(line: ChatLine, texts: Texts) -> str:
+    return f"<span>{html.escape(_name(line, texts))}</span>"
+
+
+def _name(line: ChatLine, texts: Texts) -> str:
+    """Its title; a question of nothing but spaces or a code fence's mark gives none."""
+    return line.title if line.title.strip() else texts("page-untitled")
 
 
 def _marked(hit: Hit) -> str:

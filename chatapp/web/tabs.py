@@ -15,7 +15,7 @@ from typing import Any
 
 from chatapp.chat import change_settings
 from chatapp.engines import Engine
-from chatapp.errors import ChatError
+from chatapp.errors import ChatError, StoreError
 from chatapp.exchange import import_text
 from chatapp.settings import GenerationSettings
 from chatapp.store import ChatLine
@@ -56,8 +56,8 @@ class Tab:
         self.words = ""
         """What the list is searched for."""
         self.listed = CHATS_LISTED
-        self.deleted: ChatLine | None = None
-        """The chat that was deleted last here, which can be had back."""
+        self.deleted: list[ChatLine] = []
+        """The chats that were deleted here, the latest last; see `gone`."""
         self._engine = engine
         self._version: tuple[int, int] | None = None
         self._draft: str | None = None
@@ -139,17 +139,33 @@ class Tab:
 
     def delete(self, id: str) -> None:
         """Delete a chat; where it is shown, a new one is."""
-        self.deleted = self.library.delete(id)
+        line = self.library.delete(id)
+        if line is not None:  # else a second click came too late
+            self.deleted = [*self.deleted, line]
         if id == self.chat.conversation.id:
             self.begin()
         self.notify()
 
     def restore(self, id: str) -> None:
-        """Have back what was deleted, and show it."""
-        self.library.restore(id)
-        self.deleted = None
+        """Have back what was deleted, and show it; what was deleted before can be had next."""
+        try:
+            self.library.restore(id)
+        except StoreError as error:
+            if error.sentence.key == "chat-unknown":  # dropped for good
+                self._forget_deleted(id)
+            raise
+        self._forget_deleted(id)
         self.open(id)
         self.notify()
+
+    def gone(self) -> ChatLine | None:
+        """The chat deleted last here that did not come back by another way. Raises StoreError."""
+        return next(
+            (line for line in reversed(self.deleted) if not self.library.has(line.id)), None
+        )
+
+    def _forget_deleted(self, id: str) -> None:
+        self.deleted = [line for line in self.deleted if line.id != id]
 
     def take_in(self, text: str, name: str) -> None:
         """Store the conversations of a file and show the first. Raises ExchangeError."""
@@ -161,7 +177,7 @@ class Tab:
 
     def search(self, words: str) -> None:
         """List only chats with these words, all of them without."""
-        self.words, self.listed, self.deleted = words, CHATS_LISTED, None
+        self.words, self.listed = words, CHATS_LISTED
         self.notify()
 
     def list_more(self) -> None:

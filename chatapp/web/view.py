@@ -21,6 +21,10 @@ SHOWN_MESSAGES = 40
 SLIDER_RANGE = 1000
 """The widest range of numbers that a slider can still be aimed at."""
 SLOWEST_PAUSE = 0.4
+SHARE_IN_WORDS = 0.7
+"""How full the context is when the meter says it in words: what an answer's figures name is what
+was sent for it, which is less once turns are left out.
+"""
 
 Kind = Literal["checkbox", "slider", "number", "text"]
 ShownMessage: TypeAlias = dict[str, object]
@@ -146,6 +150,8 @@ def meter(outlook: Outlook | None, texts: Texts) -> str:
         f'aria-valuenow="{outlook.used}" aria-label="{html.escape(said)}" '
         f'title="{html.escape(said)}"><span style="width: {share:.1%}"></span></div>'
     )
+    if share >= SHARE_IN_WORDS:
+        bar += _paragraph("figures", said)
     if outlook.turns_left_out:
         bar += _paragraph("note", texts("page-left-out-next", count=outlook.turns_left_out))
     elif outlook.is_nearly_full:

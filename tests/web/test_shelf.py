@@ -51,6 +51,13 @@ def test_more_is_offered_where_there_is_more() -> None:
     assert "listed here" in listed([])
 
 
+def test_a_chat_without_a_name_can_be_seen_and_clicked() -> None:
+    for title in ("", " \n"):
+        assert "<span>Untitled</span>" in listed([line(title)])
+        assert "Untitled" in shelf.deleted(line(title), TEXTS)
+        assert "Untitled" in shelf.found([Hit(line(title), "m", "x", [])], "", (), TEXTS)
+
+
 def test_titles_and_hits_are_escaped_and_the_words_marked() -> None:
     evil = '"><img src=x onerror=alert(1)>'
     assert "<img" not in listed([line(evil)])

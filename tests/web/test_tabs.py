@@ -207,11 +207,54 @@ def test_delete_shows_a_new_chat_and_restore_brings_the_old_one_back(store: Stor
     clicks.carry_out(tab, {"do": "delete", "chat": id})
     assert said(tab) == []
     assert titles(tab) == []
-    assert tab.deleted is not None
+    assert tab.gone() is not None
     clicks.carry_out(tab, {"do": "restore", "chat": id})
     assert id_of(tab) == id
     assert said(tab)[0] == "why?"
     assert titles(tab) == ["why?"]
+
+
+def deleted_chats(store: Store, *questions: str) -> tuple[Tab, list[str]]:
+    """A tab whose chats were all deleted in it, in order; and their ids."""
+    tab = tabs_of(store, *(Script(["yes"]) for _ in questions)).open("", "page", "", "")
+    ids = []
+    for question in questions:
+        ask(tab, question)
+        ids.append(id_of(tab))
+        tab.delete(ids[-1])
+    return tab, ids
+
+
+def test_a_second_click_on_delete_leaves_the_first_to_be_undone(store: Store) -> None:
+    tab, (id,) = deleted_chats(store, "why?")
+    tab.delete(id)
+    assert tab.gone() is not None
+    tab.restore(id)
+    assert titles(tab) == ["why?"]
+
+
+def test_all_that_was_deleted_can_be_had_back_the_latest_first(store: Store) -> None:
+    tab, ids = deleted_chats(store, "first", "second", "third")
+    tab.search("anything")
+    for id in reversed(ids):
+        assert tab.gone() is not None
+        assert tab.gone().id == id
+        tab.restore(id)
+    assert tab.gone() is None
+    assert set(titles(tab)) == {"first", "second", "third"}
+
+
+def test_what_came_back_by_another_way_or_is_gone_for_good_is_not_offered(store: Store) -> None:
+    tab, (first, second, third) = deleted_chats(store, "first", "second", "third")
+    store.chats().restore(third)
+    assert tab.gone() is not None
+    assert tab.gone().id == second
+    with store._database.writing() as connection:
+        connection.execute("DELETE FROM chats WHERE id = ?", (second,))
+    with pytest.raises(StoreError):
+        tab.restore(second)
+    assert tab.gone() is not None
+    assert tab.gone().id == first
 
 
 def test_rename_and_fork(store: Store) -> None:

@@ -140,6 +140,8 @@ def test_the_meter_warns_before_something_is_left_out() -> None:
     assert "50 of 100" in half
     assert "width: 50.0%" in half
     assert "Compact" not in half
+    assert "<p" not in half
+    assert ">The whole conversation: 75 of 100 tokens" in view.meter(Outlook(75, 100, 0), TEXTS)
     assert "nearly full" in view.meter(Outlook(85, 100, 0), TEXTS)
     assert "oldest turns (2)" in view.meter(Outlook(150, 100, 2), TEXTS)
     assert "width: 100.0%" in view.meter(Outlook(150, 100, 2), TEXTS)
