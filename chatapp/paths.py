@@ -14,17 +14,21 @@ def data_dir(asked: str | None = None) -> Path:
 
     Raises OSError.
     """
-    return _made(
-        asked or os.environ.get("CHATAPP_DATA_DIR") or platformdirs.user_data_dir("chatapp")
-    )
+    return _made(data_place(asked))
+
+
+def data_place(asked: str | None = None) -> Path:
+    """Where `data_dir` is, or would be: nothing is made."""
+    place = asked or os.environ.get("CHATAPP_DATA_DIR") or platformdirs.user_data_dir("chatapp")
+    return Path(place).expanduser()
 
 
 def cache_dir() -> Path:
     """What can be made again (converted models)."""
-    return _made(os.environ.get("CHATAPP_CACHE_DIR") or platformdirs.user_cache_dir("chatapp"))
+    place = os.environ.get("CHATAPP_CACHE_DIR") or platformdirs.user_cache_dir("chatapp")
+    return _made(Path(place).expanduser())
 
 
-def _made(path: str) -> Path:
-    directory = Path(path).expanduser()
+def _made(directory: Path) -> Path:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory

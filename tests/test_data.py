@@ -105,7 +105,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
         (["export", "--format", "openai", "--output", "x.txt"], "goes into a .json file"),
         (["export", "--format", "openai", "--good-only", "Paris"], "No answer is marked good"),
         (["export", "--output", "no/where.json"], "cannot be written"),
-        (["export", "--owner", "ann"], "no such conversation"),
+        (["export", "--owner", "ann"], "No conversation of ann is stored"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_exit_code_1(
@@ -117,6 +117,30 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_1(
     assert said in shown.err
     assert shown.err.count("\n") == 1
     assert os.listdir() == []
+
+
+@pytest.mark.parametrize("action", ["check", "export", "vacuum"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_without_conversations_is_refused_and_nothing_is_made(
+    action: str, exists: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "misspelt"
+    if exists:
+        folder.mkdir()
+    assert main([action, "--data-dir", str(folder)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert f"No conversations are stored in {folder}" in shown.err
+    assert folder.exists() == exists and list(tmp_path.glob("misspelt/*")) == []
+
+
+def test_an_empty_file_has_nothing_to_export_and_says_so(
+    own_data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_data_dir.mkdir(exist_ok=True)
+    Store(own_data_dir).close()
+    assert main(["export"]) == 1
+    assert capsys.readouterr().err == "There is nothing to export yet: no conversation is stored.\n"
 
 
 def test_a_sound_file_is_counted(chats: list[str], capsys: pytest.CaptureFixture[str]) -> None:

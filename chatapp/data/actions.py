@@ -13,7 +13,7 @@ from pathlib import Path
 from chatapp.data.export import export
 from chatapp.errors import ChatError
 from chatapp.exchange import import_text, read_text
-from chatapp.store import Store, open_store, store_path
+from chatapp.store import Store, open_existing_store, open_store, store_path
 from chatapp.texts import Texts
 
 
@@ -86,7 +86,7 @@ def import_files(found: argparse.Namespace, texts: Texts) -> int:
     if not found.files:
         raise ChatError("data-no-files")
     code = 0
-    with closing(_open(found, texts)) as store:
+    with closing(_told(open_store(found.data_dir), texts)) as store:
         chats = store.chats(found.owner)
         for file in found.files:
             try:
@@ -123,7 +123,11 @@ def note(text: str) -> None:
 
 
 def _open(found: argparse.Namespace, texts: Texts) -> Store:
-    store = open_store(found.data_dir)
+    """The file that is there; a folder that was misspelt is not made."""
+    return _told(open_existing_store(found.data_dir), texts)
+
+
+def _told(store: Store, texts: Texts) -> Store:
     for notice in store.notices:
         note(texts(notice))
     return store

@@ -43,8 +43,10 @@ def export(chats: Chats, found: argparse.Namespace, texts: Texts) -> Done:
         formats = ", ".join(TRAINING_FORMATS)
         raise ExchangeError("data-good-only", formats=formats)
     conversations = _asked(chats, found.words)
-    if not conversations:
+    if not conversations and found.words:
         raise ExchangeError("data-nothing")
+    if not conversations:
+        raise ExchangeError("data-none-owner" if found.owner else "data-none", owner=found.owner)
     if found.format == "markdown":
         return _export_markdown(conversations, found, texts)
     if found.format == "json":

@@ -4,7 +4,17 @@
 """
 
 from chatapp.store.chats import ChatLine, Chats, Hit
-from chatapp.store.file import Store, open_store, store_path
+from chatapp.store.file import Store, open_existing_store, open_store, store_path
 from chatapp.store.kept import Kept, Unkept
 
-__all__ = ["ChatLine", "Chats", "Hit", "Kept", "Store", "Unkept", "open_store", "store_path"]
+__all__ = [
+    "ChatLine",
+    "Chats",
+    "Hit",
+    "Kept",
+    "Store",
+    "Unkept",
+    "open_existing_store",
+    "open_store",
+    "store_path",
+]

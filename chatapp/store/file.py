@@ -25,6 +25,18 @@ def open_store(folder: str | None = None) -> Store:
     return Store(store_path(folder).parent)
 
 
+def open_existing_store(folder: str | None = None) -> Store:
+    """The conversations in a folder that has some already; nothing is made. Raises StoreError."""
+    place = paths.data_place(folder)
+    try:
+        (place / FILE).stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StoreError("store-not-there", path=place) from error
+    except OSError:
+        pass  # opening it tells what is wrong
+    return open_store(folder)
+
+
 def store_path(folder: str | None = None) -> Path:
     """Where the file is, or will be; its folder is made on demand. Raises StoreError."""
     try:

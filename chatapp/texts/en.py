@@ -235,6 +235,8 @@ SENTENCES = {
     # --- stored conversations
     "store-cannot-open": "The file of your conversations cannot be opened ({cause}): {path}. "
     "Choose another folder with --data-dir, or chat without it: --private.",
+    "store-not-there": "No conversations are stored in {path}. If you mean another folder, "
+    "name it with --data-dir.",
     "store-cannot-write": "Nothing is being stored ({cause}): the conversation stays in memory, "
     "and is stored once {path} can be written again.",
     "store-damaged": "The file of your conversations is damaged, and nothing is being stored: "
@@ -294,6 +296,9 @@ SENTENCES = {
     "data-exported": "Exported: {count}, to {files}.",
     "data-imported": "Conversations imported from {file}: {count}.",
     "data-no-files": "Name the files to import: `chatapp data import FILE`.",
+    "data-none": "There is nothing to export yet: no conversation is stored.",
+    "data-none-owner": "No conversation of {owner} is stored; without --owner it is yours that are "
+    "exported.",
     "data-nothing": "There is no such conversation to export; `chatapp data export` alone exports "
     "all there are.",
     "data-nothing-good": "No answer is marked good yet: mark some with :good or a thumb, or leave "

@@ -272,6 +272,7 @@ SENTENCES = {
     # --- stored conversations
     "store-cannot-open": "无法打开对话文件（{cause}）：{path}。请用 --data-dir 另选目录，"
     "或用 --private 不保存对话。",
+    "store-not-there": "{path} 中没有保存的对话：如果您指的是另一个目录，请用 --data-dir 指明。",
     "store-cannot-write": "对话未能保存（{cause}）：对话仍在内存中，{path} 可写后会自动保存。",
     "store-damaged": "对话文件已损坏，未能保存：请重新启动程序，"
     "或运行 `chatapp data check`。文件：{path}。",
@@ -322,6 +323,8 @@ SENTENCES = {
     "data-exported": "已导出 {count} 项到 {files}。",
     "data-imported": "已从 {file} 导入 {count} 个对话。",
     "data-no-files": "请指明要导入的文件：`chatapp data import FILE`。",
+    "data-none": "还没有可导出的内容：没有保存任何对话。",
+    "data-none-owner": "没有保存 {owner} 的对话；去掉 --owner 则导出您自己的对话。",
     "data-nothing": "没有可导出的对话；不带其他词的 `chatapp data export` 会导出全部对话。",
     "data-nothing-good": "还没有标记为好的回答：请用 :good 或点赞标记，或去掉 --good-only。",
     "data-nothing-answered": "没有带完整回答、可用于训练的对话。",
