@@ -24,7 +24,7 @@ FOUND = "bold yellow"
 
 def print_chats(session: Session, lines: Sequence[ChatLine]) -> None:
     """A numbered table: title, model, age, turns; the conversation at hand has a star."""
-    session.listed = [line.id for line in lines]
+    session.listed, session.found = [line.id for line in lines], {}
     rows = [_row(session, number, line) for number, line in enumerate(lines, 1)]
     widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
     model = min(widths[2], MODEL_WIDTH if session.console.width >= NARROW else 0)
@@ -42,6 +42,7 @@ def print_chats(session: Session, lines: Sequence[ChatLine]) -> None:
 def print_hits(session: Session, hits: Sequence[Hit], asked: str) -> None:
     """The conversations that a search found, each with the place where the words are."""
     session.listed = [hit.chat.id for hit in hits]
+    session.found = {hit.chat.id: hit.message_id for hit in hits if hit.message_id is not None}
     table = Table.grid(padding=(0, GAP, 0, 0))
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")

@@ -60,6 +60,8 @@ class Session:
         self.leaving = False
         self.listed: Sequence[str] = ()
         """The conversations that the last list has numbered, by their ids."""
+        self.found: Mapping[str, str] = {}
+        """Of those that a search has listed, the message with the words, by its id."""
         self.deleted: list[tuple[str, bool]] = []
         """What was deleted since the program began, the last one last: id, and whether it was
         the conversation at hand."""

@@ -380,6 +380,9 @@ SENTENCES = {
     "resume-ambiguous": "Several conversations fit {asked}: use more of the title. "
     "There are: {titles}.",
     "resumed": "Going on with: {title} ({count} {count:turn|turns})",
+    "found-elsewhere": "The words are in turn {turn} of another version than the conversation had "
+    "last; it goes on from there now, and :versions has both.",
+    "found-earlier": "The words are in turn {turn}; :history shows it.",
     "resumed-interrupted": "The last answer was interrupted; :continue goes on with it.",
     "resumed-unanswered": "The last question has no answer yet; :regen asks it again.",
     "title-changed": "The conversation has a new title.",

@@ -419,6 +419,8 @@ SENTENCES = {
     "resume-several": "有多个对话相符；:resume N 继续其中一个。",
     "resume-ambiguous": "有多个对话与 {asked} 相符：请给出标题的更多部分。它们是：{titles}。",
     "resumed": "继续对话：{title}（{count} 轮）",
+    "found-elsewhere": "所找的词在另一个版本的第 {turn} 轮；现在从那里继续，:versions 中两者都有。",
+    "found-earlier": "所找的词在第 {turn} 轮；用 :history 查看。",
     "resumed-interrupted": "上一个回答被中断；:continue 接着写完。",
     "resumed-unanswered": "上一个问题还没有回答；:regen 重新提问。",
     "title-changed": "对话标题已更改。",

@@ -156,6 +156,37 @@ def test_search_shows_where_the_words_are_and_resume_takes_its_numbers(
     assert after(chat, ":search nowhere") == "Nothing that was said has nowhere."
 
 
+def test_resume_of_what_a_search_found_opens_the_version_with_the_words(
+    new_chat: NewChat, store: Store
+) -> None:
+    chat = new_chat("In Fengtian.", "In Paris.", "other", chats=store.chats())
+    obey(chat, "Where do you live?")
+    obey(chat, ":regen")
+    obey(chat, ":new")
+    obey(chat, "Something else?")
+    obey(chat, ":search Fengtian")
+    shown = after(chat, ":resume 1")
+    assert contents(chat) == ["Where do you live?", "In Fengtian."]
+    assert "In Fengtian." in shown and "turn 1 of another version" in shown
+    obey(chat, ":undo")
+    obey(chat, ":new")
+    obey(chat, ":search paris")
+    obey(chat, ":resume 1")
+    assert contents(chat) == ["Where do you live?", "In Paris."]
+
+
+def test_resume_of_what_a_search_found_says_in_which_turn_the_words_are(
+    new_chat: NewChat, store: Store
+) -> None:
+    chat = new_chat("In Fengtian.", "one", "two", "three", chats=store.chats())
+    for question in ("Where do you live?", "And?", "And then?"):
+        obey(chat, question)
+    obey(chat, ":search fengtian")
+    assert after(chat, ":resume 1").endswith("The words are in turn 1; :history shows it.")
+    obey(chat, ":sessions")
+    assert "The words are" not in after(chat, ":resume 1")
+
+
 def test_resume_goes_back_to_the_conversation_before_and_shows_its_end(
     new_chat: NewChat, store: Store
 ) -> None:

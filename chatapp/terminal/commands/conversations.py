@@ -78,7 +78,28 @@ def resume(session: Session, argument: str) -> None:
         return
     if found[0].id != present:
         session.take(chats.open(found[0].id))
+    if argument.isdecimal() and found[0].id in session.found:
+        _show_found(session, session.found[found[0].id])
+    else:
+        show_resumed(session)
+
+
+def _show_found(session: Session, id: str) -> None:
+    """Go on where a search has found its words, and say where that is."""
+    conversation = session.conversation
+    message = conversation.find(id)
+    elsewhere = message is not None and message not in conversation.path
+    if message is not None and elsewhere:
+        conversation.choose(message)
     show_resumed(session)
+    path = conversation.path
+    if message is None or message not in path:
+        return  # the system prompt has the words, or they are gone
+    turn = sum(said.role == "user" for said in path[: path.index(message) + 1])
+    if elsewhere:
+        session.say("found-elsewhere", turn=turn)
+    elif turn <= conversation.turn - TURNS_SHOWN:
+        session.say("found-earlier", turn=turn)
 
 
 def show_resumed(session: Session) -> None:
