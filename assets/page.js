@@ -160,6 +160,27 @@ function decorate() {
   });
 }
 
+// An answer is copied as the model wrote it: what Gradio has of it has its tags escaped.
+let copied = null;
+
+function textToCopy(event) {
+  const clicked = event.target.closest?.("#chat .message-buttons button:not(.tool)");
+  const all = clicked?.closest(".message-buttons").querySelector(":scope > .all-tools");
+  const texts = all ? JSON.parse(all.chatappKey).map((mark) => mark.text) : [];
+  return texts.length && texts.every((text) => text !== undefined) ? texts.join("\n\n") : null;
+}
+
+document.addEventListener("click", (event) => { copied = textToCopy(event); }, true);
+document.addEventListener("copy", (event) => {
+  if (copied === null) return;
+  event.clipboardData.setData("text/plain", copied);
+  event.preventDefault();
+});
+document.addEventListener("click", () => {
+  if (copied !== null) navigator.clipboard?.writeText(copied);
+  copied = null;
+});
+
 let planned = false;
 function plan() {
   if (planned) return;
@@ -256,8 +277,29 @@ addEventListener("popstate", () => {
   else report({ do: "new" });
 });
 
+// --- a draft outlives a reload, such as the one after the server was away
+
+const DRAFT = "chatapp-draft";
+const box = () => document.querySelector("#message textarea");
+
+addEventListener("pagehide", () => {
+  const field = box();
+  if (field && (field.value || shown !== null)) sessionStorage.setItem(DRAFT, field.value);
+});
+
+function putDraftBack() {
+  const draft = sessionStorage.getItem(DRAFT);
+  const field = box();
+  if (!field) return;
+  sessionStorage.removeItem(DRAFT);
+  if (!draft || field.value) return;
+  field.value = draft;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 // Several states may come while a browser draws one; the last counts.
 watch("value", () => {
+  if (shown === null) putDraftBack();
   follow();
   plan();
 });

@@ -12,14 +12,11 @@ from chatapp.settings import GenerationSettings
 from chatapp.texts import Sentence, Texts
 from chatapp.web import marks, view
 from chatapp.web.assets import read_asset
+from chatapp.web.tags import FORMULAS
 
 DELIMITERS: list[dict[str, str | bool]] = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": r"\[", "right": r"\]", "display": True},
-    {"left": r"\(", "right": r"\)", "display": False},
-]  # no single `$`: prices would turn into formulas
-
-
+    {"left": left, "right": right, "display": left != r"\("} for left, right in FORMULAS
+]
 SECONDS_BETWEEN_LOOKS = 0.6
 """How often a page asks whether another tab or program has changed what it shows."""
 

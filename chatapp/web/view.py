@@ -15,6 +15,7 @@ from chatapp.messages import Message
 from chatapp.settings import SETTING_NAMES, GenerationSettings, limits
 from chatapp.stats import progress_line, stats_line
 from chatapp.texts import Sentence, Texts
+from chatapp.web.tags import escape_tags
 
 SHOWN_MESSAGES = 40
 """A browser gets slow with more; the earlier ones stay in the conversation."""
@@ -97,6 +98,8 @@ def messages(path: Sequence[Message], texts: Texts) -> list[ShownMessage]:
 
 
 def _shown(role: str, text: str) -> ShownMessage:
+    if role == "assistant":  # questions are shown as they were typed, see `assets/page.js`
+        text = escape_tags(text)
     return {"role": role, "content": [{"type": "text", "text": text}]}
 
 

@@ -338,6 +338,24 @@ def test_text_arrives_as_it_was_written(serve, new_tab) -> None:
     expect(tab.page.locator("#chat [data-testid=user] .message-content").last).to_be_hidden()
 
 
+def test_tags_in_an_answer_are_seen_and_copied_as_they_were_written(serve, new_tab) -> None:
+    said = "Put <b>\n<script src=a></script> in `<head>`:\n\n```html\n<p>\n```\n\n\\(a<b\\)"
+    tab = new_tab().open(serve(ScriptedEngine([Script([said])])).url)
+    tab.ask("why?")
+    tab.wait_until_idle()
+    answer = tab.answers.last
+    for part in ("Put <b>", "<script src=a></script> in <head>:", "<p>"):
+        expect(answer).to_contain_text(part)
+    expect(answer.locator(".katex").first).to_contain_text("a<b")
+    expect(answer).not_to_contain_text("&lt;")
+    tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.page.locator("#chat .message-buttons").last.locator("button:not(.tool)").first.click()
+    eventually(
+        lambda: tab.page.evaluate("() => navigator.clipboard.readText()") == said,
+        "the clipboard has what was said",
+    )
+
+
 def test_nothing_leaves_the_machine_and_nothing_printed_runs(serve, new_tab, own_data_dir) -> None:
     at_once = SHOWN_MESSAGES // 2 - 2
     chats = [HOSTILE[first : first + at_once] for first in range(0, len(HOSTILE), at_once)]

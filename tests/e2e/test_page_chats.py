@@ -104,14 +104,23 @@ def test_an_open_page_comes_back_when_the_server_does(new_tab) -> None:
             answered(tab.open(site.url), "first", "one")
             tab.ask("second")
             expect(tab.answers.last).to_contain_text("word word")
+            tab.message.fill("a draft")
     with (
         listen(options.server_name, port) as listener,
-        running(Site(ScriptedEngine([Script(["three"])]), options, listener)),
+        running(Site(ScriptedEngine([Script(["three"])] * 2), options, listener)),
     ):
         tab.wait_until_idle()
         expect(tab.users).to_have_text(["first", "second"])
         expect(tab.answers.last).to_contain_text("word word")
         expect(tab.page.locator("#continue")).to_be_visible()
+        expect(tab.message).to_have_value("a draft")
+        tab.message.press("End")
+        tab.message.press_sequentially("!")
+        tab.message.press("Enter")
+        expect(tab.users.last).to_have_text("a draft!")
+        expect(tab.answers.last).to_have_text("three")
+        tab.click("undo")
+        expect(tab.users).to_have_count(2)
         tab.ask("third")
         expect(tab.answers.last).to_have_text("three")
         expect(tab.users).to_have_text(["first", "second", "third"])

@@ -40,6 +40,13 @@ def test_texts_are_shown_as_they_are_in_blocks(text: str) -> None:
     assert shown == expected
 
 
+def test_tags_in_an_answer_and_its_reasoning_are_shown_as_text() -> None:
+    answer = Message("assistant", "put <b> into `<p>`", reasoning="<i>?")
+    thought, said = view.messages([Message("user", "why?"), answer], TEXTS)[1:]
+    assert thought["content"] == [{"type": "text", "text": "&lt;i>?"}]
+    assert said["content"] == [{"type": "text", "text": "put &lt;b> into `<p>`"}]
+
+
 def test_reasoning_is_a_message_of_its_own_that_ends_when_the_answer_begins() -> None:
     answer = Message("assistant", reasoning="hm", writing=True)
     path = [Message("user", "why?"), answer]
