@@ -129,21 +129,42 @@ def adapter(base: Path, folder: Path, base_name: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", HUBS)
+@pytest.fixture
+def with_adapter(machine: Machine, tmp_path: Path, tiny_model: Callable[..., Path]) -> Machine:
+    """A machine whose hubs have an adapter, the model it is for, and another one."""
+    wide = tiny_models.build("qwen2", tmp_path / "wide", tiny_models.WIDE)
+    lora = adapter(tiny_model("qwen2"), tmp_path / "lora", "some/base")
+    for name in HUBS:
+        repositories = getattr(machine.server, name)
+        repositories["some/base"], repositories["some/wide"] = tiny_model("qwen2"), wide
+        repositories["some/lora"] = lora
+    return machine
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--hub", "modelscope", "--adapter", "some/lora"),
+        ("--hub", "huggingface", "-c", "some/lora"),
+    ],
+)
 def test_an_adapter_on_a_hub_brings_its_base_model_from_there(
-    name: str, machine: Machine, here: Path, tmp_path: Path, tiny_model: Callable[..., Path]
+    arguments: tuple[str, ...], with_adapter: Machine, here: Path
 ) -> None:
-    repositories = getattr(machine.server, name)
-    repositories["some/base"] = tiny_model("qwen2")
-    repositories["some/wide"] = tiny_models.build("qwen2", tmp_path / "wide", tiny_models.WIDE)
-    repositories["some/lora"] = adapter(tiny_model("qwen2"), tmp_path / "lora", "some/base")
-    answers = ("--hub", name, "--max-new-tokens", "2", "--lang", "en")
-    for arguments in (["--adapter", "some/lora"], ["-c", "some/lora"]):
-        done = chat(machine, here, *arguments, *answers)
-        assert (done.returncode, done.stderr) == (0, "")
-    wrong = chat(machine, here, "--adapter", "some/lora", "-c", "some/wide", *answers)
-    assert "does not fit some/wide" in wrong.stderr and "some/base" in wrong.stderr
-    no_adapter = chat(machine, here, "--adapter", "some/base", *answers)
-    assert "holds no LoRA adapter" in no_adapter.stderr
-    for failed in (wrong, no_adapter):
-        assert failed.returncode == 1 and len(failed.stderr.splitlines()) == 1
+    done = chat(with_adapter, here, *arguments, "--max-new-tokens", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--adapter", "some/lora", "-c", "some/wide"), ("does not fit some/wide", "some/base")),
+        (("--adapter", "some/base"), ("holds no LoRA adapter",)),
+    ],
+)
+def test_an_adapter_of_a_hub_that_does_not_fit_is_one_sentence(
+    arguments: tuple[str, ...], said: tuple[str, ...], with_adapter: Machine, here: Path
+) -> None:
+    failed = chat(with_adapter, here, *arguments, "--lang", "en")
+    assert failed.returncode == 1 and len(failed.stderr.splitlines()) == 1
+    assert all(part in failed.stderr for part in said)
