@@ -191,25 +191,26 @@ function plan() {
   });
 }
 
-// --- the list of chats; its HTML is the server's own (`chatapp/web/shelf.py`)
+// --- the list of chats and the status; their HTML is the server's own (`chatapp/web/shelf.py`)
 
-const shelfActions = {
-  open: (chat) => report({ do: "open", chat }),
-  rename: (chat, title) => {
+const ownActions = {
+  open: ({ chat, message }) => report({ do: "open", chat, hit: message ?? "" }),
+  rename: ({ chat, title }) => {
     const save = (text) => report({ do: "rename", chat, title: text });
     askFor(labels.rename, title, save, { long: false });
   },
-  delete: (chat) => report({ do: "delete", chat }),
-  restore: (chat) => report({ do: "restore", chat }),
+  delete: ({ chat }) => report({ do: "delete", chat }),
+  restore: ({ chat }) => report({ do: "restore", chat }),
   more: () => report({ do: "more" }),
+  redo: ({ message }) => report({ do: "redo", message }),
 };
 
 document.addEventListener("click", (event) => {
-  const clicked = event.target.closest?.("#shelf [data-do]");
+  const clicked = event.target.closest?.(":is(#shelf, #stats) [data-do]");
   if (!clicked) return;
   if (clicked.tagName === "A" && (event.ctrlKey || event.metaKey || event.shiftKey)) return;
   event.preventDefault();
-  shelfActions[clicked.dataset.do]?.(clicked.dataset.chat, clicked.dataset.title);
+  ownActions[clicked.dataset.do]?.(clicked.dataset);
 });
 
 // Where the list covers the chat, it makes way for what was chosen there.

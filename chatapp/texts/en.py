@@ -204,6 +204,8 @@ SENTENCES = {
     "page-upload-large": "{name} is too large for the page, which takes about {limit} MiB: "
     "import it in the terminal with :import.",
     "page-undo": "Undo",
+    "page-taken-back": "Taken back: {question} ·",
+    "page-redo": "Redo",
     "page-new-chat": "New chat",
     "page-thinking": "Thinking",
     "page-thought": "Thoughts",

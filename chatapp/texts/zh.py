@@ -244,6 +244,8 @@ SENTENCES = {
     "page-upload": "上传",
     "page-upload-large": "{name} 对网页来说太大（上限约 {limit} MiB）：请在终端用 :import 导入。",
     "page-undo": "撤回",
+    "page-taken-back": "已撤回：{question} ·",
+    "page-redo": "恢复",
     "page-new-chat": "新对话",
     "page-thinking": "思考中",
     "page-thought": "思考过程",

@@ -29,6 +29,8 @@ def _at_a_message(tab: Tab, click: Mapping[str, object]) -> None:
             tab.act(Edit(message, text))
         case {"do": "choose", "message": str(message), "step": (1 | -1) as step}:
             tab.act(Choose(message, step))
+        case {"do": "redo", "message": str(message)}:
+            tab.redo(message)
         case {"do": "judge", "message": str(message), "good": bool(good), "why": str(why)}:
             tab.chat.judge(message, Feedback(good, why))
         case {"do": "judge", "message": str(message)}:
@@ -39,6 +41,8 @@ def _at_a_message(tab: Tab, click: Mapping[str, object]) -> None:
 
 def _at_the_list(tab: Tab, click: Mapping[str, object]) -> None:
     match click:
+        case {"do": "open", "chat": str(chat), "hit": str(hit)}:
+            tab.open(chat, hit)
         case {"do": "open", "chat": str(chat)}:
             tab.open(chat)
         case {"do": "new"}:

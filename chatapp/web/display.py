@@ -47,7 +47,8 @@ class Display:
                 (tab.error or chat.error, chat.kept.failure),
                 texts,
                 tab.notes,
-            ),
+            )
+            + ("" if chat.writing else view.taken_back(chat.conversation, texts)),
             **self.buttons(writing=chat.writing),
             layout.regenerate: gr.update(interactive=asked),
             layout.go_on: gr.update(

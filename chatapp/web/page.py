@@ -78,11 +78,11 @@ class Page:
         gr.on(asked, self._on_ask, [seen, layout.message, *panel], at_once, **acting)
         layout.regenerate.click(self._on_regenerate, [seen, *panel], wake, **acting)
         layout.go_on.click(self._on_go_on, [seen, *panel], wake, **acting)
-        layout.undo.click(self._on_undo, seen, wake, **acting)
+        layout.undo.click(self._on_undo, [seen, layout.message], wake, **acting)
         layout.compact.click(self._on_compact, [seen, *panel], wake, **acting)
         layout.new_chat.click(self._on_new_chat, seen, wake, **acting)
         layout.stop.click(self._on_stop, seen, None, **acting)
-        layout.tools.click(self._on_tool, seen, wake, **acting)
+        layout.tools.click(self._on_tool, [seen, layout.message], wake, **acting)
         layout.clock.tick(self._on_tick, seen, wake, **(ours | {"queue": False}))
 
         changed = [component.input for component in panel]
@@ -137,8 +137,10 @@ class Page:
             tab.act(GoOn())
         return self._wake()
 
-    def _on_undo(self, request: gr.Request, seen: str) -> Updates:
-        self._tab(request, seen).act(Undo())
+    def _on_undo(self, request: gr.Request, seen: str, box: str) -> Updates:
+        tab = self._tab(request, seen)
+        tab.box = box
+        tab.act(Undo())
         return self._wake()
 
     def _on_compact(self, request: gr.Request, seen: str, *panel: Any) -> Updates:
@@ -162,8 +164,9 @@ class Page:
     def _on_stop(self, request: gr.Request, seen: str) -> None:
         self._tab(request, seen).chat.stop()
 
-    def _on_tool(self, request: gr.Request, event: gr.EventData, seen: str) -> Updates:
+    def _on_tool(self, request: gr.Request, event: gr.EventData, seen: str, box: str) -> Updates:
         tab = self._tab(request, seen)
+        tab.box = box
         try:
             clicks.carry_out(tab, event._data)
         except ChatError as error:

@@ -46,7 +46,7 @@ def found(hits: Sequence[Hit], current: str, answering: Collection[str], texts: 
             said = _marked(hit)
         else:
             said += f"<small>{_marked(hit)}</small>"
-        rows.append(_row(hit.chat, said, current, answering, texts))
+        rows.append(_row(hit.chat, said, current, answering, texts, hit.message_id or ""))
     if not rows:
         return f"<p>{html.escape(texts('page-nothing-found'))}</p>"
     return f"<ul>{''.join(rows)}</ul>"
@@ -63,7 +63,15 @@ def deleted(line: ChatLine, texts: Texts) -> str:
     )
 
 
-def _row(line: ChatLine, said: str, current: str, answering: Collection[str], texts: Texts) -> str:
+def _row(
+    line: ChatLine,
+    said: str,
+    current: str,
+    answering: Collection[str],
+    texts: Texts,
+    message: str = "",
+) -> str:
+    """A chat's row; a click shows the version with the message of that id, if one is named."""
     id, title = html.escape(line.id), html.escape(line.title)
     marks = ' aria-current="page"' if line.id == current else ""
     marks += ' class="answering"' if line.id in answering else ""
@@ -73,6 +81,7 @@ def _row(line: ChatLine, said: str, current: str, answering: Collection[str], te
         for what, picture in (("rename", PENCIL), ("delete", CROSS))
     )
     told = html.escape(_told(line, texts))
+    marks += f' data-message="{html.escape(message)}"' if message else ""
     link = f'<a href="?chat={id}" data-do="open" data-chat="{id}" title="{told}"{marks}>{said}</a>'
     return f"<li>{link}{buttons}</li>"
 

@@ -21,7 +21,7 @@ from chatapp.settings import GenerationSettings
 from chatapp.store import ChatLine
 from chatapp.texts import Sentence
 from chatapp.web import view
-from chatapp.web.actions import Action, Ask, Look
+from chatapp.web.actions import Action, Ask, Choose, Look
 from chatapp.web.chats import Chat
 from chatapp.web.library import Library
 
@@ -53,6 +53,8 @@ class Tab:
         """The system prompt of new chats."""
         self.sent: dict[Any, Any] = {}
         """What the page shows by now: component -> value."""
+        self.box = ""
+        """What stood in the message box when it was last told: a draft is never replaced."""
         self.words = ""
         """What the list is searched for."""
         self.listed = CHATS_LISTED
@@ -119,10 +121,16 @@ class Tab:
             chat.act(Look(), self.settings, self._give_back)
         self.notify()
 
-    def open(self, id: str) -> None:
-        """Show the chat of that id; raises ChatError where there is none."""
+    def open(self, id: str, message: str = "") -> None:
+        """Show the chat of that id, in the version that has the message of that one.
+
+        Raises ChatError where there is no such chat.
+        """
         if id != self.chat.conversation.id:
             self.turn_to(self.library.open(id))
+        wanted = self.chat.conversation.find(message) if message else None
+        if wanted and wanted not in self.chat.conversation.path and not self.chat.writing:
+            self.act(Choose(message, 0))
 
     def begin(self) -> None:
         """Show a new chat."""
@@ -199,6 +207,7 @@ class Tab:
         id, _, asked = (seen or self.asked).partition(":")
         if id != self.chat.conversation.id or not asked.isdecimal():
             return False
+        self.box = ""  # the page empties it
         return self.act(Ask(text, int(asked)))
 
     def act(self, action: Action) -> bool:
@@ -206,6 +215,13 @@ class Tab:
         taken = self.chat.act(action, self.settings, self._give_back)
         self.notify()
         return taken
+
+    def redo(self, message: str) -> None:
+        """Go on with a question that was taken back, which leaves the message box again."""
+        question = self.chat.conversation.find(message)
+        if question is not None and self.act(Choose(message, 0)):
+            if self.box == question.content:
+                self._draft = ""
 
     def take_draft(self) -> str | None:
         """What belongs into the message box now, once."""
@@ -230,7 +246,8 @@ class Tab:
         self.settings = self._engine.defaults
 
     def _give_back(self, text: str) -> None:
-        self._draft = text
+        if not self.box.strip():
+            self._draft = text
         self.notify()
 
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from chatapp.context import Outlook
 from chatapp.errors import ChatError
 from chatapp.events import Finished, Progress
-from chatapp.messages import Message
+from chatapp.messages import Conversation, Message, cut_at_word
 from chatapp.settings import SETTING_NAMES, GenerationSettings, limits
 from chatapp.stats import progress_line, stats_line
 from chatapp.texts import Sentence, Texts
@@ -139,6 +139,21 @@ def status(
     elif finished is not None:
         lines.append(_paragraph("figures", stats_line(finished, context_length, texts)))
     return "".join(lines)
+
+
+def taken_back(conversation: Conversation, texts: Texts) -> str:
+    """HTML: a question that was asked where the conversation ends now, and how to have it back."""
+    end = conversation.path[-1] if conversation.path else conversation.root
+    answered = [question for question in end.replies if question.replies]
+    if end.following is not None or not answered:
+        return ""
+    question = answered[-1]
+    said = html.escape(texts("page-taken-back", question=cut_at_word(question.content)))
+    redo = html.escape(texts("page-redo"))
+    return (
+        f'<p class="taken-back" role="status">{said} '
+        f'<button data-do="redo" data-message="{html.escape(question.id)}">{redo}</button></p>'
+    )
 
 
 def meter(outlook: Outlook | None, texts: Texts) -> str:

@@ -173,6 +173,33 @@ def test_the_pencil_edits_questions_and_answers_and_keeps_the_earlier_branch(
     assert len(stage.engine.prompts) == 2
 
 
+def test_redo_brings_back_the_turn_that_undo_took(serve, new_tab) -> None:
+    tab = new_tab().open(serve(ScriptedEngine([Script(["one"])])).url)
+    answered(tab, "first", "one")
+    tab.click("undo")
+    expect(tab.message).to_have_value("first")
+    tab.page.locator("#stats").get_by_role("button", name="Redo").click()
+    expect(tab.answers).to_have_text("one")
+    expect(tab.message).to_have_value("")
+    tab.message.fill("a draft")
+    tab.click("undo")
+    expect(tab.users).to_have_count(0)
+    expect(tab.message).to_have_value("a draft")
+
+
+def test_a_click_on_a_search_hit_opens_the_version_with_the_words(serve, new_tab) -> None:
+    scripts = [Script(["the river Seine"]), Script(["something else"])]
+    tab = new_tab().open(serve(ScriptedEngine(scripts)).url)
+    answered(tab, "first", "the river Seine")
+    tab.click("regenerate")
+    expect(tab.answers).to_have_text("something else")
+    tab.wait_until_idle()
+    tab.page.locator("#search textarea").fill("Seine")
+    expect(tab.page.locator("#shelf mark")).to_have_text("Seine")
+    rows(tab).click()
+    expect(tab.answers).to_have_text("the river Seine")
+
+
 def test_thumbs_and_fork(serve, new_tab) -> None:
     tab = new_tab().open(serve(ScriptedEngine([Script(["one"]), Script(["two"])])).url)
     answered(tab, "first", "one")

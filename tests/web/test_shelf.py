@@ -69,6 +69,7 @@ def test_titles_and_hits_are_escaped_and_the_words_marked() -> None:
     html = shelf.found(hits, "", (), TEXTS)
     assert "&lt;i&gt;<mark>word</mark>&lt;/i&gt;" in html
     assert "<mark>word</mark> here" in html
+    assert html.count("data-message=") == 1
     assert "<b>" not in html
     assert "Nothing found" in shelf.found([], "", (), TEXTS)
 

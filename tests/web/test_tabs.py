@@ -13,7 +13,7 @@ from chatapp.engines.scripted import Script, ScriptedEngine
 from chatapp.errors import SettingError, StoreError
 from chatapp.store import Store
 from chatapp.web import clicks, library, tabs
-from chatapp.web.actions import Look, Regenerate
+from chatapp.web.actions import Choose, Look, Regenerate, Undo
 from chatapp.web.library import Library
 from chatapp.web.tabs import Tab, Tabs
 
@@ -255,6 +255,69 @@ def test_what_came_back_by_another_way_or_is_gone_for_good_is_not_offered(store:
         tab.restore(second)
     assert tab.gone() is not None
     assert tab.gone().id == first
+
+
+def test_a_search_hit_in_another_version_opens_that_version(store: Store) -> None:
+    every = tabs_of(store, Script(["the needle"]), Script(["something else"]))
+    tab = every.open("", "page", "", "")
+    ask(tab)
+    id = id_of(tab)
+    tab.act(Regenerate())
+    wait(tab)
+    tab.begin()
+    (hit,) = tab.library.search("needle", 10)
+    for _ in range(2):  # from another chat, and from its own
+        clicks.carry_out(tab, {"do": "open", "chat": id, "hit": hit.message_id})
+        wait(tab)
+        assert said(tab) == ["why?", "the needle"]
+        tab.act(Choose(tab.chat.conversation.path[-1].id, 1))
+        wait(tab)
+    clicks.carry_out(tab, {"do": "open", "chat": id, "hit": "unknown"})
+    assert said(tab) == ["why?", "something else"]
+
+
+def test_a_search_hit_does_not_disturb_an_answer_that_is_written(store: Store) -> None:
+    tab = tabs_of(store, Script(["the needle"]), ENDLESS).open("", "page", "", "")
+    ask(tab)
+    earlier = tab.chat.conversation.path[-1]
+    tab.act(Regenerate())
+    while not tab.chat.writing:
+        time.sleep(0.01)
+    tab.open(id_of(tab), earlier.id)
+    time.sleep(0.1)
+    assert tab.chat.writing
+    assert earlier not in tab.chat.conversation.path
+    tab.chat.leave(within=SOON)
+
+
+@pytest.mark.parametrize(("box", "given"), [("", "why?"), (" ", "why?"), ("a draft", None)])
+def test_a_question_taken_back_goes_only_into_an_empty_box(
+    store: Store, box: str, given: str | None
+) -> None:
+    tab = tabs_of(store, Script(["one"])).open("", "page", "", "")
+    ask(tab)
+    tab.box = box
+    tab.act(Undo())
+    wait(tab)
+    assert said(tab) == []
+    assert tab.take_draft() == given
+
+
+@pytest.mark.parametrize(("box", "left"), [("why?", ""), ("a draft", None)])
+def test_redo_brings_back_what_was_taken_back_and_leaves_a_draft_alone(
+    store: Store, box: str, left: str | None
+) -> None:
+    tab = tabs_of(store, Script(["one"])).open("", "page", "", "")
+    ask(tab)
+    question = tab.chat.conversation.path[0]
+    tab.act(Undo())
+    wait(tab)
+    tab.take_draft()
+    tab.box = box
+    clicks.carry_out(tab, {"do": "redo", "message": question.id})
+    wait(tab)
+    assert said(tab) == ["why?", "one"]
+    assert tab.take_draft() == left
 
 
 def test_rename_and_fork(store: Store) -> None:

@@ -136,6 +136,22 @@ def test_updates_get_rarer_as_the_page_grows() -> None:
     assert pauses[-1] <= view.SLOWEST_PAUSE
 
 
+def test_what_was_taken_back_last_is_offered_until_something_follows() -> None:
+    talk = conversation(2)
+    assert view.taken_back(talk, TEXTS) == ""
+    talk.undo()
+    assert "Taken back: question 1" in view.taken_back(talk, TEXTS)
+    talk.undo()
+    assert "Taken back: question 0" in view.taken_back(talk, TEXTS)
+    talk.ask("<b>?")
+    talk.undo()
+    assert "question 0" in view.taken_back(talk, TEXTS), "the other had no answer"
+    talk.ask("<b>?").reply(Message("assistant", "yes"))
+    assert view.taken_back(talk, TEXTS) == ""
+    talk.undo()
+    assert "&lt;b&gt;?" in view.taken_back(talk, TEXTS)
+
+
 def test_a_private_chat_says_so_once_it_has_begun() -> None:
     assert view.earlier_line([], True, TEXTS) == ""
     assert "not stored" in view.earlier_line(conversation(1).path, True, TEXTS)
