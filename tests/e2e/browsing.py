@@ -98,6 +98,14 @@ class Tab:
         expect(self.send).to_be_visible()
         expect(self.stop).to_be_hidden()
 
+    def turn(self, to: str) -> None:
+        """Go to the "earlier" or "later" version of the first message that has one.
+
+        Playwright clicks again where the page was drawn anew meanwhile, which would be twice.
+        """
+        arrow = self.page.locator(f"#chat .{to}-version:enabled").first
+        arrow.dispatch_event("click")
+
     def click(self, name: str) -> None:
         self.page.click(f"#{name}")
 

@@ -82,7 +82,7 @@ def test_after_regenerating_on_the_page_all_branches_are_reachable_in_both_faces
         tab.click("regenerate")
         expect(tab.answers).to_have_text(f"the answer {word}")
     for word in reversed(words[:-1]):
-        tab.page.locator("#chat .earlier-version").click()
+        tab.turn("earlier")
         expect(tab.answers).to_have_text(f"the answer {word}")
     tab.ask("and then?")
     expect(tab.answers).to_have_text(["the answer one", "the answer follow"])
@@ -98,10 +98,10 @@ def test_after_regenerating_on_the_page_all_branches_are_reachable_in_both_faces
     assert "the answer follow" in person.says(":versions 1")
 
     for word in words[1:]:
-        tab.page.locator("#chat .later-version").first.click()
+        tab.turn("later")
         expect(tab.answers).to_have_text([f"the answer {word}"])
     for word in reversed(words[1:-1]):
-        tab.page.locator("#chat .earlier-version").click()
+        tab.turn("earlier")
         expect(tab.answers).to_have_text([f"the answer {word}"])
-    tab.page.locator("#chat .earlier-version").click()
+    tab.turn("earlier")
     expect(tab.answers).to_have_text(["the answer one", "the answer follow"])

@@ -136,16 +136,16 @@ def test_all_branches_are_reachable_after_regenerating_and_asking_on(serve, new_
         expect(place(tab)).to_have_text(f"{number}/{number}")
         tab.wait_until_idle()
     for word in ("three", "two", "one"):
-        tab.page.locator("#chat .earlier-version").click()
+        tab.turn("earlier")
         expect(tab.answers).to_have_text(word)
     expect(place(tab)).to_have_text("1/4")
     answered(tab, "and then?", "follow")
     for word in ("two", "three", "four"):
-        tab.page.locator("#chat .later-version").first.click()
+        tab.turn("later")
         expect(tab.answers).to_have_text([word])
     for _ in range(3):
         place_before = place(tab).text_content()
-        tab.page.locator("#chat .earlier-version").click()
+        tab.turn("earlier")
         expect(place(tab)).not_to_have_text(place_before or "")
     expect(tab.answers).to_have_text(["one", "follow"])
 
@@ -167,7 +167,7 @@ def test_the_pencil_edits_questions_and_answers_and_keeps_the_earlier_branch(
     tab.page.locator("dialog .save").click()
     expect(tab.answers).to_have_text("better")
     expect(tab.page.locator("#chat .mark")).to_have_text("edited")
-    tab.page.locator("#chat .earlier-version").first.click()
+    tab.turn("earlier")
     expect(tab.users).to_have_text("first")
     expect(tab.answers).to_have_text("one")
     assert len(stage.engine.prompts) == 2
