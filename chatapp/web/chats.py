@@ -17,7 +17,7 @@ from typing import Protocol
 from chatapp.chat import compact, go_on, respond
 from chatapp.context import Outlook, outlook
 from chatapp.engines import Engine
-from chatapp.errors import ChatError, ContextOverflow, GenerationError, LineFull
+from chatapp.errors import ChatError, ContextOverflow, GenerationError, LineFull, StoreError
 from chatapp.events import ChatStream, Progress, ReasoningDelta, TextDelta, TurnsLeftOut
 from chatapp.messages import Conversation, Feedback, Message
 from chatapp.settings import GenerationSettings
@@ -68,6 +68,8 @@ class Chat:
         self._idle = threading.Event()
         self._idle.set()
         self._cancel = threading.Event()
+        self._others = threading.Event()
+        """Others have stored something, which is taken over between two pieces of an answer."""
         self._next: Job | None = None
         self._current: Action | None = None
         self._watchers: list[Watcher] = []
@@ -145,14 +147,19 @@ class Chat:
         self._tell()
 
     def refresh(self) -> bool:
-        """Take over what other programs wrote; False while an action is carried out here."""
+        """Take over what other programs wrote.
+
+        False while an action is carried out here: its performer does so, if it writes an answer.
+        """
         if self.is_busy:
+            self._others.set()
             return False
         if self._take_over():
             self._tell()
         return True
 
     def _take_over(self) -> bool:
+        self._others.clear()
         with self._storing:
             return self.kept.refresh()
 
@@ -246,7 +253,7 @@ class Chat:
 
     def _take_out(self, question: Message, earlier: Message | None = None) -> None:
         """A question that could not be sent goes off the path, where it was the first version."""
-        if question.parent is not None:
+        if question.parent is not None and question.parent.following is question:
             question.parent.chosen = None
             if earlier is not None:
                 self.conversation.choose(earlier)
@@ -254,10 +261,14 @@ class Chat:
 
     def _answer(self, job: Job) -> None:
         talk = self.conversation
-        self._show(respond(self._engine, talk, job.settings, self._cancel, keep=self.keep))
+        stream = respond(self._engine, talk, job.settings, self._cancel, keep=self.keep)
+        self._show(stream, alone=False)
 
-    def _show(self, stream: ChatStream) -> None:
-        """Tell of the first piece at once and of the others merged by time: browsers are slow."""
+    def _show(self, stream: ChatStream, *, alone: bool = True) -> None:
+        """Tell of the first piece at once and of the others merged by time: browsers are slow.
+
+        A new answer is nobody else's, so that what others say may join it unless it is `alone`.
+        """
         self.writing = True
         self._tell()
         pause = view.pause(len(self.conversation.path))
@@ -274,10 +285,18 @@ class Chat:
                         due = due or not spoken
                         spoken = True
                         self.progress = Progress("writing")
+                if self._others.is_set() and not alone:
+                    due = self._hear_others() or due
                 if due:
                     self._tell()
                     shown_at = time.monotonic()
                     self._stop_unwatched()
+
+    def _hear_others(self) -> bool:
+        try:
+            return self._take_over()
+        except StoreError:  # whoever stores next will tell it
+            return False
 
     def _look(self, settings: GenerationSettings) -> None:
         """See how full the context is; a failure of the engine is not told for that."""

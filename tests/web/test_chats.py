@@ -322,6 +322,53 @@ def test_the_question_is_stored_before_the_model_is_asked(tmp_path: Path) -> Non
     assert chat.leave(within=SOON)
 
 
+def test_what_another_window_says_is_shown_while_an_answer_is_written(tmp_path: Path) -> None:
+    engine = ScriptedEngine([Script([f"{number} " for number in range(1000)], 0.01)])
+    chat = Chat(engine, Store(tmp_path).chats().add(Conversation()))
+    begin(chat, engine)
+    answer = chat.conversation.path[1]
+    other = Store(tmp_path).chats().open(chat.conversation.id)
+    eventually(lambda: other.refresh() or len(other.conversation.path) == 2)
+    other.conversation.ask("from the terminal")
+    other.keep()
+
+    def heard() -> bool:
+        chat.refresh()  # as a page does every moment
+        return said(chat)[2:] == ["from the terminal"]
+
+    eventually(heard)
+    assert chat.is_busy
+    assert chat.conversation.path[1] is answer
+    before = engine.tokens
+    eventually(lambda: engine.tokens > before + 5)
+    chat.stop()
+    wait(chat)
+    written = "".join(f"{number} " for number in range(engine.tokens))
+    assert said(chat) == ["why?", written, "from the terminal"]
+    other.refresh()
+    assert [message.content for message in other.conversation.path] == said(chat)
+
+
+def test_another_windows_version_leaves_the_running_answer_whole(tmp_path: Path) -> None:
+    engine = ScriptedEngine([Script([f"{number} " for number in range(60)], 0.01)])
+    chat = Chat(engine, Store(tmp_path).chats().add(Conversation()))
+    begin(chat, engine)
+    answer = chat.conversation.path[1]
+    other = Store(tmp_path).chats().open(chat.conversation.id)
+    other.conversation.edit(other.conversation.path[0], "another question")
+    other.keep()
+    while chat.is_busy:
+        chat.refresh()
+        time.sleep(0.02)
+    chat.refresh()
+    assert said(chat) == ["another question"], "the later one"
+    assert answer.content == "".join(f"{number} " for number in range(60))
+    other.refresh()
+    stored = other.conversation.find(answer.id)
+    assert stored is not None
+    assert stored.content == answer.content
+
+
 def test_many_chats_at_once_each_get_their_own_answer() -> None:
     engine = ScriptedEngine(places=4, seconds_per_token=0.001)
     running = [chat_of(engine) for _ in range(20)]
