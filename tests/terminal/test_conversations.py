@@ -597,6 +597,8 @@ def test_export_into_a_folder_writes_a_file_of_the_title_there(chat: Any, tmp_pa
         obey(chat, f":export {tmp_path}/notes")
     files = sorted(path.name for path in (tmp_path / "notes").iterdir())
     assert files == ["What-is-杭州-2.md", "What-is-杭州.md"]
+    with pytest.raises(ExchangeError, match="cannot be written"):
+        run_command(chat, f":export {tmp_path}/not-there/")
     assert [path.name for path in tmp_path.glob("*.md")] == []
 
 

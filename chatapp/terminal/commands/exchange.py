@@ -46,7 +46,7 @@ def export(session: Session, argument: str) -> None:
         raise CommandError("export-nothing")
     if argument:
         path = Path(argument).expanduser()
-        if path.is_dir():
+        if path.is_dir() or argument.endswith(("/", os.sep)):
             path = _free_name(conversation.name, path)
         elif not path.suffix:
             path = path.with_name(f"{path.name}.md")
