@@ -1,24 +1,23 @@
-"""Several chats at once: tokens per second of all together, beside `transformers serve`."""
+"""Several chats at once: tokens per second of all together, beside `transformers serve`.
+
+Everyone has a process of its own (see `own_process`), and the others rest meanwhile.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 from chatapp.engines import ModelOptions
-from chatapp.engines.transformers import TransformersEngine
-from chatapp.errors import LoadError
-from chatapp.messages import Message
-from tests.bench.contenders import CHATAPP, through
+from tests.bench.contenders import CHATAPP
 from tests.bench.course import Course
-from tests.bench.model import open_transformers
+from tests.bench.own_process import NotAnswered, OwnProcess
 from tests.bench.serve import ServeFailed, serving
 from tests.bench.texts import opening
+from tests.bench.together import speed_together
 from tests.bench.values import Measure, Requirement, Rounds, ratios
 
 BATCHED = "chatapp, batched"
@@ -27,14 +26,8 @@ SERVE_BATCHED = "transformers serve, batched"
 FLAGS: Mapping[str, Sequence[str]] = {SERVE: (), SERVE_BATCHED: ("--continuous-batching",)}
 
 
-@dataclass(frozen=True)
-class Side:
-    """One who answers several at once."""
-
-    ask: Callable[[Sequence[Message], int], int]
-    """Answers messages with so many tokens; gives how many there were. Called from threads."""
-    awake: Callable[[], AbstractContextManager[None]] = nullcontext
-    """It answers only inside of this, and takes no time of the machine outside."""
+Side: TypeAlias = Callable[[int, int, int], float]
+"""Answers so many chats at once, each with so many tokens; their speed. The last is a seed."""
 
 
 def measure(course: Course) -> Measure:
@@ -47,8 +40,11 @@ def measure(course: Course) -> Measure:
     )
     with ExitStack() as stack:
         try:
-            sides = {CHATAPP: _side(course.engine), BATCHED: _batched(stack, course)}
-        except LoadError as error:
+            sides = {
+                CHATAPP: _own_process(stack, course, CHATAPP, 1),
+                BATCHED: _own_process(stack, course, BATCHED, max(sizes.chats)),
+            }
+        except NotAnswered as error:
             measured.notes.append(f"not measured: {error}")
             return measured
         for name in FLAGS if course.beside_serve else ():
@@ -58,13 +54,13 @@ def measure(course: Course) -> Measure:
                 measured.notes.append(f"{name} is left out: {error}")
         for name, side in sides.items():
             course.say(f"warming up: {name}")
-            _crowd(side, 2, 4, seed=5000)
+            side(2, 4, 5000)
         for number, order in course.rounds(sizes.long_rounds, sides):
             for chats in sizes.chats:
                 for name in order:
                     course.now(f"{name}, chats: {chats}", number, sizes.long_rounds)
                     seed = 6000 + 1000 * number + 100 * chats
-                    speed = _crowd(sides[name], chats, sizes.crowd_answer, seed)
+                    speed = sides[name](chats, sizes.crowd_answer, seed)
                     found.add(name, speed, chats)
     measured.figures = found.figures()
     measured.requirements = _requirements(found, sizes.chats, SERVE_BATCHED in sides)
@@ -96,28 +92,13 @@ def _requirements(found: Rounds, chats: Sequence[int], has_serve: bool) -> list[
     return required
 
 
-def _crowd(side: Side, chats: int, tokens: int, seed: int) -> float:
-    """Tokens per second, from the first request to the end of the last answer."""
-    questions = [opening(seed + number) for number in range(chats)]
-    with side.awake(), ThreadPoolExecutor(chats) as people:
-        begin = time.perf_counter()
-        said = sum(people.map(side.ask, questions, [tokens] * chats))
-        return said / (time.perf_counter() - begin)
-
-
-def _side(engine: TransformersEngine) -> Side:
-    answer = through(engine)
-    return Side(lambda messages, tokens: answer(messages, tokens).tokens)
-
-
-def _batched(stack: ExitStack, course: Course) -> Side:
-    """chatapp with room for all. Raises LoadError for a model that cannot be batched."""
-    most = max(course.sizes.chats)
+def _own_process(stack: ExitStack, course: Course, name: str, concurrency: int) -> Side:
+    """chatapp with room for so many. Raises NotAnswered for a model that cannot be batched."""
     options = ModelOptions(
-        str(course.folder), engine="transformers", dtype=course.dtype, concurrency=most
+        str(course.folder), engine="transformers", dtype=course.dtype, concurrency=concurrency
     )
-    course.say(f"loading the model for {BATCHED}")
-    return _side(stack.enter_context(closing(open_transformers(options, lambda _: None))))
+    course.say(f"loading the model for {name}")
+    return stack.enter_context(closing(OwnProcess(options))).speed
 
 
 def _server(stack: ExitStack, course: Course, name: str) -> Side:
@@ -128,4 +109,9 @@ def _server(stack: ExitStack, course: Course, name: str) -> Side:
     served = stack.enter_context(serving(course.folder, course.dtype, log, *flags))
     with served.awake():
         served.answer(opening(0), 4)
-    return Side(served.answer, served.awake)
+
+    def speed(chats: int, tokens: int, seed: int) -> float:
+        with served.awake():
+            return speed_together(served.answer, chats, tokens, seed)
+
+    return speed
