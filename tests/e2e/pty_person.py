@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -40,6 +41,7 @@ class Person:
             env=environment,  # type: ignore[arg-type]
             dimensions=(height, width),
             encoding="utf-8",
+            preexec_fn=_hear_signals,
         )
         self.child.delaybeforesend = None
         self.raw = ""
@@ -124,3 +126,9 @@ class Person:
 
 
 Sit = Callable[..., Person]
+
+
+def _hear_signals() -> None:
+    """A program that was begun in the background ignores these, and so would all it begins."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from chatapp.engines.scripted import Script, ScriptedEngine
-from tests.e2e.browsing import Tab, endless
+from tests.e2e.browsing import Tab, endless, eventually
 from tests.e2e.pty_person import SCRIPTED, Sit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -62,11 +62,16 @@ def test_an_answer_stopped_on_the_page_is_continued_in_the_terminal(
     part = tab.answers.inner_text()
     person.says(":continue")
     expect(tab.page.locator("#continue")).to_be_hidden()
+    history = "".join(person.says(":history").rpartition(":history")[2].split())
+
+    def has_grown() -> bool:
+        whole = tab.answers.inner_text()
+        return (
+            whole.startswith(part) and len(whole) > len(part) and "".join(whole.split()) in history
+        )
+
+    eventually(has_grown, "the page shows what the terminal wrote on")
     expect(tab.answers).to_have_count(1)
-    whole = tab.answers.inner_text()
-    assert whole.startswith(part) and len(whole) > len(part)
-    history = person.says(":history").rpartition(":history")[2]
-    assert "".join(whole.split()) in "".join(history.split())
 
 
 def test_after_regenerating_on_the_page_all_branches_are_reachable_in_both_faces(

@@ -172,13 +172,13 @@ def test_ctrl_c_before_the_first_token_leaves_the_question_alone(new_chat: NewCh
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_model() -> None:
-    cancel = threading.Event()
+    cancel, before = threading.Event(), signal.getsignal(signal.SIGINT)
     with interrupts_set(cancel):
         os.kill(os.getpid(), signal.SIGINT)
         assert cancel.is_set()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_an_answer_that_is_abandoned_stays_as_far_as_it_came(new_chat: NewChat) -> None:
@@ -195,11 +195,12 @@ def test_an_answer_that_is_abandoned_stays_as_far_as_it_came(new_chat: NewChat) 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGHUP")
 def test_a_hangup_leaves_unless_nohup_has_it_ignored() -> None:
-    with termination_leaves(), pytest.raises(SystemExit) as left:
-        os.kill(os.getpid(), signal.SIGHUP)
-    assert left.value.code == 128 + signal.SIGHUP
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
+        with termination_leaves(), pytest.raises(SystemExit) as left:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert left.value.code == 128 + signal.SIGHUP
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with termination_leaves():
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
