@@ -140,7 +140,10 @@ def test_an_empty_file_has_nothing_to_export_and_says_so(
     own_data_dir.mkdir(exist_ok=True)
     Store(own_data_dir).close()
     assert main(["export"]) == 1
-    assert capsys.readouterr().err == "There is nothing to export yet: no conversation is stored.\n"
+    assert capsys.readouterr().err == (
+        "There is nothing to export yet: no conversation is stored. Chat first, or name another "
+        "folder with --data-dir.\n"
+    )
 
 
 def test_a_sound_file_is_counted(chats: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from chatapp.exchange import (
     export_json,
     export_markdown,
     export_training,
+    file_stem,
     read_text,
     training,
     write_atomic,
@@ -26,7 +26,6 @@ from chatapp.store import Chats
 from chatapp.texts import Texts
 
 DATASET_INFO = "dataset_info.json"
-LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +121,9 @@ def _export_markdown(
 
 
 def _file_name(title: str, taken: set[str]) -> str:
-    """A name that every system takes, from a title; another one for each of the same title."""
-    stem = re.sub(r"[^\w-]+", "-", title).strip("-_")
-    while len(stem.encode()) > LONGEST_NAME * 3 or len(stem) > LONGEST_NAME:
-        stem = stem[:-1]
-    stem = stem.strip("-_") or "chat"
-    name, count = stem, 1
+    """A file's name from a title; another one for each of the same title."""
+    stem = name = file_stem(title)
+    count = 1
     while name.casefold() in taken:
         count += 1
         name = f"{stem}-{count}"

@@ -3,7 +3,7 @@
 Pure functions on conversations and texts; `files` alone touches the disk.
 """
 
-from chatapp.exchange.files import read_text, write_atomic
+from chatapp.exchange.files import file_stem, read_text, write_atomic
 from chatapp.exchange.markdown import export_markdown
 from chatapp.exchange.own import export_json
 from chatapp.exchange.reading import Imported, import_text
@@ -25,6 +25,7 @@ __all__ = [
     "export_json",
     "export_markdown",
     "export_training",
+    "file_stem",
     "import_text",
     "read_text",
     "training",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,15 @@ from chatapp.errors import ExchangeError
 
 LARGEST = 2**30
 """Bytes of a file that is imported; it is read into memory."""
+LONGEST_NAME, LONGEST_ENCODED = 60, 180
+"""Characters, and bytes, of a title that name its file."""
+
+
+def file_stem(title: str) -> str:
+    """A file's name without its ending, which every system takes, from a title."""
+    stem = re.sub(r"[^\w-]+", "-", title).strip("-_")[:LONGEST_NAME]
+    stem = stem.encode("utf-8", "ignore")[:LONGEST_ENCODED].decode("utf-8", "ignore")
+    return stem.strip("-_") or "chat"
 
 
 def write_atomic(path: Path, text: str, *, overwrite: bool = False) -> None:

@@ -276,7 +276,7 @@ SENTENCES = {
     "exchange-broken": "In {name}, conversation {number}, {place} is missing or not what it should "
     "be: correct it and import again; nothing was imported from this file.",
     "exchange-newer": "A newer chatapp has written {name}: update chatapp to import it.",
-    "exchange-empty": "{name} holds no conversation with a message in it.",
+    "exchange-empty": "{name} holds no conversation with a message in it: choose another file.",
     "exchange-skipped": "Left out of {name}, because chatapp keeps text alone: {count} calls of "
     "tools, pictures and files.",
     "exchange-dataset-info": "{path} is no list of datasets as LLaMA-Factory keeps it, and "
@@ -298,18 +298,21 @@ SENTENCES = {
     "data-exported": "Exported: {count}, to {files}.",
     "data-imported": "Conversations imported from {file}: {count}.",
     "data-no-files": "Name the files to import: `chatapp data import FILE`.",
-    "data-none": "There is nothing to export yet: no conversation is stored.",
+    "data-none": "There is nothing to export yet: no conversation is stored. Chat first, or name "
+    "another folder with --data-dir.",
     "data-none-owner": "No conversation of {owner} is stored; without --owner it is yours that are "
     "exported.",
     "data-nothing": "There is no such conversation to export; `chatapp data export` alone exports "
     "all there are.",
     "data-nothing-good": "No answer is marked good yet: mark some with :good or a thumb, or leave "
     "out --good-only.",
-    "data-nothing-answered": "There is no conversation with a whole answer to train on.",
+    "data-nothing-answered": "There is no conversation with a whole answer to train on: chat "
+    "first, or mark a cut answer as good.",
     "data-good-only": "--good-only is for training data: add --format, one of {formats}.",
     "data-needs-json": "Training data goes into a .json file, which {path} is not: choose such a "
     "name.",
-    "chat-unknown": "There is no such conversation: it may have been deleted.",
+    "chat-unknown": "There is no such conversation: it may have been deleted. Choose another "
+    "one of the list.",
     "compact-nothing": "There is nothing to sum up yet: the newest turn always stays as it is.",
     "compact-empty": "The model gave no summary, so nothing has changed: try again, or begin "
     "a new conversation.",
@@ -399,7 +402,7 @@ SENTENCES = {
     "fork-private": "A private chat is not stored, so nothing would be left of it beside the copy: "
     "take turns back with :undo instead, and :versions goes back to them.",
     "fork-title": "{title} (copy)",
-    "export-nothing": "There is nothing to export yet.",
+    "export-nothing": "There is nothing to export yet: ask a question first.",
     "export-kind": "{path} says no format: end its name in .md for Markdown, or in .json for all "
     "there is.",
     "exported": "Written: {path}",
@@ -421,9 +424,9 @@ SENTENCES = {
     "versions-undone": "Taken back, after the end of the conversation:",
     "versions-after": "messages after it: {count}",
     "versions-choose": ":versions N goes back to one; * is where the conversation is.",
-    "question-none": "There is no question yet.",
+    "question-none": "There is no question yet: ask one first.",
     "question-no-such": "There is no question {number}; the last one is {count}.",
-    "edit-no-answer": "This question has no answer to edit.",
+    "edit-no-answer": "This question has no answer to edit: :regen has it answered.",
     "edit-empty": "The text was empty: nothing is asked, and nothing was changed.",
     "edit-unchanged": "Nothing was changed, and nothing is asked.",
     "edit-answered": "The answer is as you wrote it; ask on, or let :continue go on from there. "
@@ -431,9 +434,9 @@ SENTENCES = {
     "editor-none": "There is no editor: set the variable EDITOR to the name of yours.",
     "editor-failed": "The editor {editor} failed ({cause}), and nothing is asked: set the variable "
     "EDITOR to one that works.",
-    "continue-nothing": "There is no answer to go on with.",
+    "continue-nothing": "There is no answer to go on with: ask a question first.",
     "continue-complete": "The last answer is complete; ask on, or :regen answers again.",
-    "judge-nothing": "There is no answer to judge yet.",
+    "judge-nothing": "There is no answer to judge yet: ask a question first.",
     "judged-good": "Marked as good.",
     "judged-bad": "Marked as bad.",
     "others-writing": "Elsewhere an answer to this is being written; it will appear here.",

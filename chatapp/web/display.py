@@ -65,27 +65,35 @@ class Display:
         }
 
     def shelf(self, tab: Tab) -> str:
-        """The list of chats; where the store fails, that is told and the list is empty."""
-        current = tab.chat.conversation.id
-        answering = tab.library.being_answered()
+        """The list of chats; where the store fails, that is told and the list is empty.
+
+        An answer that streams has the page shown ten times a second: the store is asked again only
+        where something else is to be listed.
+        """
+        current, answering = tab.chat.conversation.id, tab.library.being_answered()
+        today, deleted = datetime.date.today(), tuple(line.id for line in tab.deleted)
         try:
-            line = tab.gone()
-            gone = shelf.deleted(line, self._texts) if line else ""
-            if tab.words.strip():
-                hits = tab.library.search(tab.words, tab.listed)
-                return gone + shelf.found(hits, current, answering, self._texts)
-            lines = tab.library.latest(tab.listed + 1)
+            version = tab.library.version()
+            state = (version, tab.words, tab.listed, deleted, current, answering, today)
+            if tab.shelf[0] != state:
+                tab.shelf = state, self._shelf(tab, current, answering, today)
         except StoreError as error:
             tab.error = error
             return ""
-        return gone + shelf.shelf(
-            lines[: tab.listed],
-            current,
-            answering,
-            datetime.date.today(),
-            self._texts,
-            more=len(lines) > tab.listed,
-        )
+        return tab.shelf[1]
+
+    def _shelf(
+        self, tab: Tab, current: str, answering: frozenset[str], today: datetime.date
+    ) -> str:
+        line = tab.gone()
+        gone = shelf.deleted(line, self._texts) if line else ""
+        if tab.words.strip():
+            hits = tab.library.search(tab.words, tab.listed)
+            return gone + shelf.found(hits, current, answering, self._texts)
+        lines = tab.library.latest(tab.listed + 1)
+        more = len(lines) > tab.listed
+        shown = lines[: tab.listed]
+        return gone + shelf.shelf(shown, current, answering, today, self._texts, more=more)
 
     def buttons(self, *, writing: bool) -> Updates:
         return {

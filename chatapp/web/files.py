@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from chatapp.errors import StoreError
-from chatapp.exchange import export_json, export_markdown
-from chatapp.messages import Conversation
+from chatapp.exchange import export_json, export_markdown, file_stem
 from chatapp.texts import Texts
 from chatapp.web.guard import OWNER
 from chatapp.web.tabs import Tabs
 
 PATH = "/export/{id}.{format}"
 TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
-NAME_LENGTH = 60
 
 
 class Export:
@@ -37,13 +34,9 @@ class Export:
             return PlainTextResponse(self._texts(error.sentence), 404)
         talk = chat.conversation
         text = export_json([talk]) if format == "json" else export_markdown(talk, self._texts)
-        name = quote(f"{_file_name(talk)}.{format}", safe="")
+        name = quote(f"{file_stem(talk.name)}.{format}", safe="")
         headers = {
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
             "Cache-Control": "no-store",
         }
         return Response(text, media_type=TYPES[format], headers=headers)
-
-
-def _file_name(conversation: Conversation) -> str:
-    return "-".join(re.findall(r"\w+", conversation.name))[:NAME_LENGTH].rstrip("-") or "chat"

@@ -53,6 +53,8 @@ class Tab:
         """The system prompt of new chats."""
         self.sent: dict[Any, Any] = {}
         """What the page shows by now: component -> value."""
+        self.shelf: tuple[object, str] = (None, "")
+        """The list of chats as it was shown last, and what it was made from."""
         self.box = ""
         """What stood in the message box when it was last told: a draft is never replaced."""
         self.words = ""

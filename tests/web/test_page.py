@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chatapp.engines.scripted import Script, ScriptedEngine
+from chatapp.messages import Conversation
 from chatapp.options import parse
 from chatapp.store import Store, open_store
 from chatapp.web.guard import OWNER
@@ -42,3 +43,31 @@ def test_each_update_of_a_stream_has_all_that_is_shown_and_hidden(request_of_a_p
     assert all(buttons <= set(update) for update in updates)
     assert any(update[layout.stop]["visible"] for update in updates)
     assert updates[-1][layout.send]["visible"]
+
+
+def test_the_list_is_asked_for_again_only_where_it_may_have_changed() -> None:
+    store = open_store()
+    page = asyncio.run(built(ScriptedEngine([Script(["yes"])]), store))
+    tab, display = page.tabs.of("", "page"), page._display
+    kept = store.chats().add(Conversation())
+    kept.conversation.ask("one?")
+    kept.keep()
+    asked = 0
+    latest = tab.library.latest
+
+    def counted(limit: int) -> Any:
+        nonlocal asked
+        asked += 1
+        return latest(limit)
+
+    tab.library.latest = counted
+    for _ in range(3):
+        assert "one?" in display.shelf(tab)
+    assert asked == 1
+    kept.conversation.title = "another title"
+    kept.keep()
+    assert "another title" in display.shelf(tab)
+    tab.words = "nowhere"
+    assert "another title" not in display.shelf(tab)
+    page.tabs.close_all()
+    store.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from chatapp.errors import CommandError
 from chatapp.exchange import (
     export_json,
     export_markdown,
+    file_stem,
     import_text,
     read_text,
     write_atomic,
@@ -21,8 +21,6 @@ from chatapp.terminal.listing import print_chats
 from chatapp.terminal.session import Session
 
 MARKDOWN, JSON = (".md", ".markdown"), (".json",)
-NAME_LENGTH = 60
-"""Characters of a title that name its file."""
 
 
 def _files(session: Session, argument: str) -> Iterable[str]:
@@ -63,11 +61,11 @@ def export(session: Session, argument: str) -> None:
 
 def _free_name(title: str, folder: Path) -> Path:
     """A file in a folder that is not there yet, named after a title."""
-    name = "-".join(re.findall(r"\w+", title))[:NAME_LENGTH].rstrip("-") or "conversation"
-    path, count = folder / f"{name}.md", 1
+    stem = file_stem(title)
+    path, count = folder / f"{stem}.md", 1
     while path.exists():
         count += 1
-        path = folder / f"{name}-{count}.md"
+        path = folder / f"{stem}-{count}.md"
     return path
 
 
